@@ -65,6 +65,7 @@ export function createActions(parts: ActionParts): ConsoleActions {
       return [];
     },
     invalidate: (request) => invalidate(parts, request),
+    resetStatements: async () => parts.services.statements.reset(),
     explainRoute: (request) => explainRoute(parts, request),
   };
 }

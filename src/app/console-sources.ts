@@ -11,6 +11,7 @@ import type { ServerStats } from '../pool/types.ts';
 import type { Budgets } from './budgets.ts';
 import type { Services } from '../session/context.ts';
 import type { DatabaseStats } from '../session/types.ts';
+import type { Statements } from '../statements/watch.ts';
 import type { Clients } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
@@ -24,7 +25,7 @@ export interface SourceParts {
   config(): Config;
   readonly directory: Directory;
   readonly clients: Clients;
-  readonly services: Services;
+  readonly services: Services & { readonly statements: Pick<Statements, 'figures' | 'reset'> };
   readonly users: ReadonlyMap<string, string>;
   readonly watchdog: Watchdog;
   readonly memory: Memory;
@@ -72,6 +73,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     connectionBudget: () => parts.connections.figures(),
     budgets: () => parts.budgets.figures(),
     forecast: () => parts.forecast.figures(),
+    statements: () => services.statements.figures(),
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
     *workers() {

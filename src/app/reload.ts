@@ -70,6 +70,7 @@ export class Reload {
     for (const [name, secret] of secrets) current.users.set(name, secret);
     this.logs.setLevel(next.log.level);
     parts.services.limits.apply(next.limits);
+    parts.services.statements.apply(next.statements);
     parts.regular.connections.apply();
     await parts.directory.reconfigure(before, next);
     parts.regular.budgets.apply();

@@ -10,6 +10,7 @@ import { PgbouncerConnectionLog, type ConnectionLog } from '../frontend/connecti
 import { Forecasting } from '../forecast/forecasting.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
+import { Statements } from '../statements/watch.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
@@ -26,6 +27,7 @@ export interface AppServices extends Services {
   readonly serverLog: ServerLog | undefined;
   readonly budgetActions: ActionsInForce;
   readonly limits: Limits;
+  readonly statements: Statements;
   readonly forecast: Forecasting;
 }
 
@@ -60,6 +62,10 @@ export function createServices(options: ServicesOptions): AppServices {
     book: new StatementBook(),
     baselines: createLatencyBaselines(),
     limits: new Limits({ worker, log: logs.log, nowMs: systemClock.nowMs, epochMs: Date.now }),
+    statements: new Statements({
+      settings: current.config.statements,
+      ...{ log: logs.log, epochMs: Date.now, random: Math.random },
+    }),
     forecast: new Forecasting({
       settings: () => current.config.forecast,
       nowMs: systemClock.nowMs,

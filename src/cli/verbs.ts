@@ -277,6 +277,10 @@ export const adminVerbs: Readonly<Record<string, Verb>> = {
   servers: showVerb('SERVERS', 'Connections to servers.'),
   databases: showVerb('DATABASES', 'Databases that clients can ask for.'),
   stats: showVerb('STATS', 'Counters per database.'),
+  statements: showVerb(
+    'STATEMENTS',
+    'Statements by their text without values: calls, time, rows, errors, and who answered.',
+  ),
   cache: showVerb('CACHE', 'The result cache: entries, memory, hits and invalidations.'),
   budgets: showVerb('BUDGETS', 'Budgets (service levels): how fast they are used up, and why.'),
   forecast: showVerb('FORECAST', 'Connections that pools will need, from the load at the same time of other days.'),

@@ -9,6 +9,7 @@ import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { limitRows } from './settings-limits.ts';
 import { generalRows, poolRows } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
+import { statementLogRows, statementRows } from './settings-statements.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { forecastRows, logRows, resizeRows, settingKeys, settingOf } from './settings.ts';
 
@@ -34,6 +35,7 @@ export function assemble(values: SettingValues, { databases, users }: Named): Co
     resize: fieldsOf(resizeRows, values),
     forecast: fieldsOf(forecastRows, values),
     log: fieldsOf(logRows, values),
+    statements: { ...fieldsOf(statementRows, values), ...fieldsOf(statementLogRows, values) },
   };
 }
 
@@ -52,6 +54,8 @@ export function valuesOf(config: Config): SettingValues {
     ...valuesIn(resizeRows, config.resize),
     ...valuesIn(forecastRows, config.forecast),
     ...valuesIn(logRows, config.log),
+    ...valuesIn(statementRows, config.statements),
+    ...valuesIn(statementLogRows, config.statements),
   };
 }
 

@@ -8,6 +8,7 @@ import type { connectionBudgetRows } from './settings-connection-budget.ts';
 import type { limitRows } from './settings-limits.ts';
 import type { generalRows, poolRows } from './settings-pools.ts';
 import type { cacheRows, routingRows } from './settings-reads.ts';
+import type { statementLogRows, statementRows } from './settings-statements.ts';
 import type { forecastRows, logRows, resizeRows } from './settings.ts';
 
 export type { HostPort } from './values.ts';
@@ -102,4 +103,5 @@ export interface Config extends FieldsOf<typeof generalRows> {
   readonly resize: FieldsOf<typeof resizeRows>;
   readonly forecast: ForecastSettings;
   readonly log: FieldsOf<typeof logRows>;
+  readonly statements: FieldsOf<typeof statementRows> & FieldsOf<typeof statementLogRows>;
 }

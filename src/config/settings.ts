@@ -9,6 +9,7 @@ import { limitRows } from './settings-limits.ts';
 import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { poolSettings } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
+import { statementLogRows, statementRows } from './settings-statements.ts';
 import type { Rows, Setting, ValuesIn } from './setting.ts';
 import { atLeast1ms, hour, minute, second, setting } from './setting.ts';
 import { boolean, duration, fraction, oneOf, optional, string } from './values.ts';
@@ -95,6 +96,7 @@ export const logRows = {
 
 export const settings = {
   ...poolSettings,
+  ...statementLogRows,
   ...limitRows,
   ...connectionBudgetRows,
   ...authRows,
@@ -105,6 +107,7 @@ export const settings = {
   ...resizeRows,
   ...forecastRows,
   ...logRows,
+  ...statementRows,
 } as const;
 
 export type SettingKey = keyof typeof settings;

@@ -15,6 +15,7 @@ import { showOfPgbouncer } from './show-pgbouncer.ts';
 import { showPools } from './show-pools.ts';
 import { showSockets } from './show-sockets.ts';
 import { showFigures } from './show-stats.ts';
+import { resetStatements, showStatements } from './show-statements.ts';
 import { showTopology } from './show-topology.ts';
 import { showWorkers } from './show-workers.ts';
 import { columnsOf, show } from './types.ts';
@@ -34,6 +35,7 @@ const all: ConsoleCommand[] = [
   showBudgets,
   showConnectionBudget,
   showForecast,
+  showStatements,
   showWorkers,
   showMemory,
   showRestarts,
@@ -48,6 +50,7 @@ const all: ConsoleCommand[] = [
     () => all,
   ),
   ...actions,
+  resetStatements,
   ...nodeCommands,
 ];
 

@@ -199,6 +199,8 @@ export interface ConsoleActions {
   changeNodes(change: NodeChange): Promise<readonly string[]>;
   /** Resolves when every reachable Weir process has been told. Refuses a table that no database has. */
   invalidate(request: InvalidateRequest): Promise<void>;
+  /** Forgets the statistics of statements. */
+  resetStatements(): Promise<void>;
   explainRoute(request: ExplainRequest): Promise<readonly ExplainRow[]>;
 }
 

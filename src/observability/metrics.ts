@@ -138,6 +138,7 @@ function following(scrape: () => Scrape): StatsSources {
     connectionBudget: () => now().connectionBudget(),
     budgets: () => now().budgets(),
     forecast: () => now().forecast(),
+    statements: () => now().statements(),
     workers: () => scrape().workers(),
   };
 }

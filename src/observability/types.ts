@@ -11,6 +11,7 @@ import type { LimitFigures } from '../limits/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
+import type { StatementFigures } from '../statements/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
 /** Counts of events by a word, such as the reason. */
@@ -84,9 +85,10 @@ export interface WholeWeir {
 
 /**
  * How much of every worker is asked for. totals: clients that differ in nothing that is counted are one row with a number,
- * and prepared statements are left out. rows: everything.
+ * and prepared statements are left out. rows: everything but the statistics of statements, which may be many. statements: totals and
+ * these.
  */
-export type FiguresDetail = 'totals' | 'rows';
+export type FiguresDetail = 'totals' | 'rows' | 'statements';
 
 /** Each call returns the present figures; its result may be iterated once. */
 export interface StatsSources {
@@ -127,6 +129,8 @@ export interface StatsSources {
   budgets(): Iterable<BudgetFigures>;
   /** What pools will need, by time of day; none while that is off. */
   forecast(): Iterable<ForecastFigures>;
+  /** Statistics of statements; undefined: they are off. */
+  statements(): Iterable<StatementFigures> | undefined;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

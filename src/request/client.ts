@@ -22,6 +22,7 @@ import { Receiver } from './receiver.ts';
 import { noteTaken } from '../session/taken.ts';
 import { leaveFlight } from './load.ts';
 import { Session, type Outcome } from '../session/session.ts';
+import { clientLeft } from './statement-ends.ts';
 import { endLate } from './time-limits.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { SessionState } from '../session/state.ts';
@@ -117,6 +118,7 @@ export class ClientSession extends Session implements WireHandler {
     if (this.isClosed) return;
     this.phase = 'closed';
     if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
+    clientLeft(this);
     this.stopWaiting();
     this.quietStep = undefined;
     this.moments.serverLost();

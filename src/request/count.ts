@@ -7,6 +7,7 @@ import { histogram } from '../session/database-stats.ts';
 import type { Session } from '../session/session.ts';
 import { durationBoundsSeconds, durationPlaces, type DatabaseStats, type TaggedStats } from '../session/types.ts';
 import type { Request } from '../session/request.ts';
+import { requestEnded } from './statement-ends.ts';
 
 const routeIndex = { primary: 0, replica: 1, cache: 2, none: 3 } as const;
 /** Place in durationPlaces of what provably only reads on the primary; the other places are those of the routes. */
@@ -26,8 +27,13 @@ function bump(counts: Float64Array, index: number, by = 1): void {
   counts[index] = (counts[index] as number) + by;
 }
 
-/** @param nowMs when its answer ended (monotonic ms) */
-export function countAnswer(session: Session, request: Request, nowMs = session.services.nowMs()): void {
+/**
+ * @param nowMs when its answer ended (monotonic ms)
+ * @param readyAtMs when its server had answered what was before it
+ */
+export function countAnswer(session: Session, request: Request, nowMs = session.services.nowMs(), readyAtMs = 0): void {
+  const { active } = session.services.statements;
+  if (active !== undefined) requestEnded(active, session, request, nowMs, readyAtMs);
   const { stats } = session.database;
   const durationMs = nowMs - request.receivedAtMs;
   const role = request.target.node?.role;

@@ -5,6 +5,7 @@ import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import type { Plan } from '../binding/plan.ts';
+import { readTraceComment } from '../sql/trace-comment.ts';
 import type { Session } from '../session/session.ts';
 import type { Statement } from '../session/statements.ts';
 import { isPiece, type Message, type Request } from '../session/request.ts';
@@ -107,19 +108,28 @@ export function notePlan(session: Session, request: Request, message: Message): 
   }
 }
 
+/** Only a text that comes with the request: one that was prepared before may say the trace of another call. */
+function noteTrace({ services }: Session, request: Request, sql: Buffer): void {
+  if (services.statements.active?.readsTraces === true) request.trace ??= readTraceComment(sql);
+}
+
 function noteQuery(session: Session, request: Request, message: Message): void {
   const { buffer, start, end } = message;
   request.form.note('Q');
   // Only the beginning of the text is here, so it may do anything.
   if (isPiece(message)) return add(session, request, session.services.functionCall);
-  add(session, request, session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1))));
+  const sql = buffer.subarray(start + 5, Math.max(start + 5, end - 1));
+  noteTrace(session, request, sql);
+  add(session, request, session.classify(sql));
 }
 
 function noteParse(session: Session, request: Request, { buffer, start, end }: Message): void {
   session.database.stats.clientParses++;
   const nameEnd = endOfString(buffer, start + 5, end);
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-  const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
+  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+  noteTrace(session, request, sql);
+  const classified = session.classify(sql);
   const name = readName(buffer, start + 5, nameEnd);
   const { prepared } = session;
   (request.names.parsed ??= new Map()).set(name, classified);

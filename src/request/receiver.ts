@@ -15,6 +15,7 @@ import { runsWithAnew } from './prepared/borrowed.ts';
 import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
 import { serverLost } from './server-lost.ts';
+import { rowsIn, statementCompleted, statementFailed } from './statement-ends.ts';
 import { isUnservedByServer } from './unserved.ts';
 import type { Request } from '../session/request.ts';
 
@@ -74,7 +75,10 @@ export class Receiver implements AnswerReceiver {
     if (request.state === 'passed over') return session.intake.copyIn.heard();
     const isQuery = answer.kind === Owed.Query;
     const plan = isQuery ? request.plans.at(-1) : (answer.context as Plan | undefined);
-    const facts = plan?.facts.statements[isQuery ? request.attempt.statementIndex++ : 0];
+    const at = isQuery ? request.attempt.statementIndex++ : 0;
+    const facts = plan?.facts.statements[at];
+    const { active } = session.services.statements;
+    if (active !== undefined) statementCompleted(active, session, request, plan, at, rowsIn(type, buffer, start, end));
     if (request.planned.mayCopyIn) session.intake.copyIn.heard();
     const tagged = type === Backend.CommandComplete ? buffer : noTag;
     session.moments.completed(request, isQuery, plan, facts, tagged, start, end);
@@ -94,6 +98,7 @@ export class Receiver implements AnswerReceiver {
     if (request === undefined) return this.relay(buffer, start, end);
     const sqlstate = fields.get('C') ?? '';
     request.attempt.failed(isUnservedByServer(sqlstate));
+    if (session.services.statements.active !== undefined) statementFailed(request, sqlstate, session.services.nowMs());
     if (sqlstate === syntaxError && isUnparsable(request, fields)) request.attempt.noteUnparsable();
     session.intake.copyIn.heard();
     session.moments.failed(request);

@@ -10,6 +10,7 @@ import { awaitsPeers } from './await-peers.ts';
 import { countFurther } from './limited.ts';
 import { forwardAll } from './prepared/forward-all.ts';
 import { failBatch } from './prepared/owe.ts';
+import { moreSent } from './statement-ends.ts';
 
 const syncMessage: Message = {
   type: Frontend.Sync,
@@ -22,6 +23,7 @@ const syncMessage: Message = {
 /** @param known number of plans that the request had before this message */
 export function sendMore(session: Session, request: Request, message: Message, known: number): void {
   countFurther(session, message.type);
+  if (session.services.statements.active !== undefined) moreSent(session, request);
   if (request.form.locals > 0) return refuseLocal(session, request, message);
   session.moments.beforeMore(request, known);
   const passOn = (): Outcome => {

@@ -31,7 +31,9 @@ export function beginRequest(session: Session, request: Request): boolean {
 export function settle(session: Session, request: Request, status: number): void {
   const { database, services } = session;
   const now = services.nowMs();
-  (session.server as ServerConnection).lastReadyAtMs = now;
+  const server = session.server as ServerConnection;
+  const readyAtMs = server.lastReadyAtMs;
+  server.lastReadyAtMs = now;
   const isPassedOver = request.state === 'passed over';
   leaveFlight(session, request, 'settled');
   noteSpeed(session, request, now);
@@ -47,7 +49,7 @@ export function settle(session: Session, request: Request, status: number): void
     database.stats.xactMs += session.takeTransactionMs(now);
   }
   session.wasAnswered(request);
-  countAnswer(session, request, now);
+  countAnswer(session, request, now, readyAtMs);
   request.messages = undefined;
   session.release();
   if (session.inFlight.length === 0) session.becameQuiet();

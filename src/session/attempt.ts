@@ -2,7 +2,25 @@
  * One attempt to have a request answered by a server: the state that a further attempt does not take over.
  */
 import type { WriteGuard } from '../cache/types.ts';
+import type { Plan } from '../binding/plan.ts';
 import type { Borrowed, Statement } from './statements.ts';
+
+/** How far a request of several statements has come, or what its error was; only while statements are watched. */
+export class Progress {
+  /** When the last of its statements has ended (monotonic ms). */
+  atMs: number;
+  /** Statements that have completed. */
+  count = 0;
+  /** The last of them, and its number in the text of its plan. */
+  plan: Plan | undefined;
+  at = 0;
+  /** Of its error. */
+  sqlstate: string | undefined;
+
+  constructor(atMs: number) {
+    this.atMs = atMs;
+  }
+}
 
 export class Attempt {
   sentAtMs = 0;
@@ -35,6 +53,9 @@ export class Attempt {
   prepared: Set<Statement> | undefined;
   /** It terminates its own backend (own-pid.ts): then the client loses its connection, as without Weir. */
   endsSession = false;
+  /** Rows of its only statement; counted while statements are watched (request/statement-ends.ts). */
+  rows = 0;
+  progress: Progress | undefined;
 
   get hasError(): boolean {
     return this.failure !== 'none';

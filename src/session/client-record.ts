@@ -8,6 +8,7 @@ import type { Tag } from '../binding/plan.ts';
 import type { PoolMode } from '../config/config.ts';
 import type { Who } from '../limits/types.ts';
 import type { Classified } from '../sql/facts.ts';
+import type { StatementAccount } from '../statements/types.ts';
 import type { NodeState } from '../topology/types.ts';
 import type { Ring } from '../util/ring.ts';
 import { noSuchTick } from '../util/ticks.ts';
@@ -56,6 +57,8 @@ export abstract class ClientRecord implements SessionOfConcerns {
   server: ServerConnection | undefined;
   /** undefined: there were no limits so far. */
   meter: Meter | undefined;
+  /** undefined: nobody has wanted to know of its statements so far. */
+  account: StatementAccount | undefined;
   private lastAnswered: Request | undefined;
   private routeElsewhere: string | undefined;
 

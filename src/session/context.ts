@@ -14,6 +14,7 @@ import type { LatencyBaselines } from '../routing/latency.ts';
 import type { Binder } from '../binding/plan.ts';
 import type { SharedBySessions } from './shared-by-sessions.ts';
 import type { Classified, Classifier } from '../sql/facts.ts';
+import type { StatementsInForce } from '../statements/types.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import type { StatementBook } from './statements.ts';
 import type { DatabaseStats } from './types.ts';
@@ -27,6 +28,7 @@ export interface Services {
   readonly book: StatementBook;
   readonly baselines: LatencyBaselines;
   readonly limits: LimitsInForce;
+  readonly statements: StatementsInForce;
   /** Classification of a FunctionCall: it may do anything. */
   readonly functionCall: Classified;
   /** Classification of a statement prepared with SQL PREPARE: like EXECUTE. */

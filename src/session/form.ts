@@ -10,8 +10,8 @@ export class Form {
   bytes = 0;
   /** One letter per message, for the cache key. It may be long: test the fields below instead of searching it. */
   shape = '';
-  /** It has a Query, FunctionCall or Execute, and does not only prepare or describe. */
-  executes = false;
+  /** How many Query, FunctionCall and Execute it has; 0: it only prepares or describes. */
+  executions = 0;
   /** Which portals its Bind messages make; `unnamed`: the unnamed one among them. */
   private portals: 'none' | 'named' | 'unnamed' = 'none';
   /** A Query or FunctionCall. */
@@ -20,6 +20,11 @@ export class Form {
   isStreamed = false;
   /** Number of its statements that Weir answers itself (weir.* settings). */
   locals = 0;
+
+  /** It does not only prepare or describe. */
+  get executes(): boolean {
+    return this.executions > 0;
+  }
 
   /** It has Bind. */
   get binds(): boolean {
@@ -35,7 +40,7 @@ export class Form {
   note(letter: Letter): void {
     // A FunctionCall adds no letter, because its answer is never cached.
     if (letter !== 'F') this.shape += letter;
-    if (letter === 'E' || letter === 'e' || letter === 'Q' || letter === 'F') this.executes = true;
+    if (letter === 'E' || letter === 'e' || letter === 'Q' || letter === 'F') this.executions++;
     if (letter === 'Q' || letter === 'F') this.isSimple = true;
     if (letter === 'B') this.portals = 'unnamed';
     else if (letter === 'b' && this.portals === 'none') this.portals = 'named';

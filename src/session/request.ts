@@ -4,6 +4,7 @@
  */
 import type { Plan } from '../binding/plan.ts';
 import type { Hints } from '../sql/facts.ts';
+import type { TraceComment } from '../statements/types.ts';
 import { Attempt } from './attempt.ts';
 import { Form, NamesUsed } from './form.ts';
 import { Planned } from './planned.ts';
@@ -41,6 +42,8 @@ export class Request {
   readonly target = new Target();
   readonly cache = new CacheUse();
   hints: Hints | undefined;
+  /** What a comment of its text says of the client's trace; read only if statements are logged or traced. */
+  trace: TraceComment | undefined;
   /** Its Sync (or Query, FunctionCall) has come. */
   isComplete = false;
   /** When the request arrived (monotonic ms). */

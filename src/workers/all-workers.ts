@@ -56,6 +56,7 @@ function actionsOfAll(
     disable: (database) => done({ do: 'disable', database }),
     enable: (database) => done({ do: 'enable', database }),
     invalidate: (request) => done({ do: 'invalidate', request }),
+    resetStatements: () => done({ do: 'resetStatements' }),
     killClient: async (id) => (await act({ do: 'killClient', id })).includes(true),
     setDraining: async (node, isDraining) => (await act({ do: 'setDraining', node, isDraining })).includes(true),
     resizePool: async (request) => mergeResizes(await act({ do: 'resizePool', request })),

@@ -19,7 +19,8 @@ export type Action =
   | { readonly do: 'killClient'; readonly id: number }
   | { readonly do: 'setDraining'; readonly node: string; readonly isDraining: boolean }
   | { readonly do: 'resizePool'; readonly request: ResizeRequest }
-  | { readonly do: 'invalidate'; readonly request: InvalidateRequest };
+  | { readonly do: 'invalidate'; readonly request: InvalidateRequest }
+  | { readonly do: 'resetStatements' };
 
 export type Outcome = undefined | boolean | readonly ResizeOutcome[];
 

@@ -26,7 +26,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-import { budgets, connectionBudget, forecast, limits, memory } from './pressure-rules.ts';
+import { budgets, connectionBudget, forecast, limits, memory, statements } from './pressure-rules.ts';
 
 const lastResize: Rule<ResizeRecord | undefined> = {
   join: (a, b) => ((b?.atMs ?? 0) > (a?.atMs ?? 0) ? b : a),
@@ -276,6 +276,7 @@ export const figureTable: Rules<Figures> = {
   connectionBudget,
   budgets,
   forecast,
+  statements,
   settings: same(),
   users: union,
   prepared: byKey((each) => joined(each.database, each.user, each.query), row(prepared)),

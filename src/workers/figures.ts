@@ -13,6 +13,7 @@ import type { LimitFigures } from '../limits/types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
+import type { StatementFigures } from '../statements/types.ts';
 import type { NodeState } from '../topology/types.ts';
 
 export interface PoolFigures {
@@ -54,6 +55,8 @@ export interface Figures {
   readonly connectionBudget: readonly ConnectionBudgetFigures[];
   readonly budgets: readonly BudgetFigures[];
   readonly forecast: readonly ForecastFigures[];
+  /** Undefined: they are off, were not asked for, or a worker of an older version does not know them. */
+  readonly statements?: readonly StatementFigures[] | undefined;
   readonly settings: readonly SettingRow[];
   readonly users: readonly string[];
   readonly prepared: readonly PreparedRow[];
@@ -97,6 +100,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     connectionBudget: [...sources.connectionBudget()],
     budgets: detail === 'counts' ? [] : [...sources.budgets()],
     forecast: detail === 'counts' ? [] : [...sources.forecast()],
+    statements: detail === 'statements' ? statementsOf(sources) : undefined,
     settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],
@@ -114,9 +118,14 @@ function limitsOf(sources: ConsoleSources, detail: AskedFigures): readonly Limit
   return detail === 'counts' ? limits.map((limit) => ({ ...limit, whom: [] })) : limits;
 }
 
+function statementsOf(sources: ConsoleSources): readonly StatementFigures[] | undefined {
+  const figures = sources.statements();
+  return figures && [...figures];
+}
+
 function clientsOf(sources: ConsoleSources, detail: AskedFigures): readonly ClientTally[] {
   if (detail === 'counts') return [];
-  return detail === 'totals' ? tallies(sources.clients()) : Array.from(sources.clients(), one);
+  return detail !== 'rows' ? tallies(sources.clients()) : Array.from(sources.clients(), one);
 }
 
 const one = (client: ClientStats): ClientTally => ({ client, count: 1 });

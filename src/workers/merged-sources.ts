@@ -59,6 +59,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     connectionBudget: () => (all as Partial<Figures>).connectionBudget ?? [],
     budgets: () => all.budgets,
     forecast: () => all.forecast,
+    statements: () => all.statements,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,

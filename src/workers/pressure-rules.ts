@@ -3,10 +3,12 @@ import type { BudgetFigures } from '../budgets/types.ts';
 import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
 import type { BucketFigures, LimitFigures } from '../limits/types.ts';
+import type { StatementFigures } from '../statements/types.ts';
 import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
 import {
   byKey,
   count,
+  countArray,
   counts,
   earliest,
   joined,
@@ -65,6 +67,35 @@ export const budgets = ifBoth(byKey<BudgetFigures>(({ database, budget }) => joi
 export const forecast = ifBoth(
   byKey<ForecastFigures>(({ database, user, node }) => joined(database, user, node), same()),
 );
+
+const statement: Rules<StatementFigures> = {
+  database: same(),
+  user: same(),
+  queryId: same(),
+  query: same(),
+  calls: count,
+  errors: count,
+  rows: count,
+  totalMs: count,
+  maxMs: largest,
+  waitMs: count,
+  serverMs: count,
+  cacheHits: count,
+  cacheMisses: count,
+  durations: countArray,
+  nodes: counts(),
+  sinceMs: earliest,
+};
+
+const allStatements = byKey<StatementFigures>(
+  ({ database, user, queryId }) => joined(database, user, queryId),
+  row(statement),
+);
+/** A worker that has just begun may not have heard of a setting. */
+export const statements: Rule<readonly StatementFigures[] | undefined> = {
+  join: (a, b) => (a === undefined || b === undefined ? (a ?? b) : allStatements.join(a, b)),
+  after: (now) => now,
+};
 
 const worstMemory: Rule<MemoryState> = {
   join: (a, b) => (memoryStates.indexOf(b) > memoryStates.indexOf(a) ? b : a),

@@ -76,5 +76,8 @@ async function carryOut(actions: ConsoleActions, action: Action, signal: AbortSi
     case 'invalidate':
       await actions.invalidate(action.request);
       return undefined;
+    case 'resetStatements':
+      await actions.resetStatements();
+      return undefined;
   }
 }

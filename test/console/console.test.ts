@@ -148,6 +148,7 @@ describe('the language', () => {
       'invalidate {"tables":[{"name":"users"},{"schema":"sales","name":"Orders"}],"tags":[],"all":false}',
     ],
     ['INVALIDATE TAG user:42, a.b', 'invalidate {"tables":[],"tags":["user:42","a.b"],"all":false}'],
+    ['RESET STATEMENTS', 'resetStatements'],
     ['INVALIDATE ALL', 'invalidate {"tables":[],"tags":[],"all":true}'],
     ["EXPLAIN ROUTE SELECT ';' ; ", 'explainRoute {"sql":"SELECT \';\'","user":"weir"}'],
     ["EXPLAIN ROUTE SELECT 'unterminated", 'explainRoute {"sql":"SELECT \'unterminated","user":"weir"}'],

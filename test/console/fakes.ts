@@ -8,6 +8,7 @@ import type { MemoryFigures } from '../../src/memory/types.ts';
 import type { ProcessFigures, WorkerFigures } from '../../src/observability/types.ts';
 import type { PoolControl, PoolStats, ResizeReason, ServerStats, WaitHistogram } from '../../src/pool/types.ts';
 import { durationBoundsSeconds } from '../../src/session/types.ts';
+import { statementBoundsMs, statementBucketOf, type StatementFigures } from '../../src/statements/types.ts';
 import type { ClientStats, DatabaseStats } from '../../src/session/types.ts';
 import type { NodeState, TopologySnapshot } from '../../src/topology/types.ts';
 
@@ -260,6 +261,18 @@ export function fakeForecast(changes: Partial<ForecastFigures> = {}): ForecastFi
   };
 }
 
+export function fakeStatement(changes: Partial<StatementFigures> = {}): StatementFigures {
+  const durations = new Float64Array(statementBoundsMs.length + 1);
+  durations[statementBucketOf(1)] = 90;
+  durations[statementBucketOf(30)] = 10;
+  return {
+    ...{ database: 'shop', user: 'app', queryId: '00c0ffee00c0ffee', query: 'SELECT * FROM a WHERE id = ?' },
+    ...{ calls: 100, errors: 2, rows: 99, totalMs: 390, maxMs: 31, waitMs: 40, serverMs: 350 },
+    ...{ cacheHits: 30, cacheMisses: 10, durations, nodes: { db1: 20, db2: 50, cache: 30 }, sinceMs: connectedAtMs },
+    ...changes,
+  };
+}
+
 export function fakeWorker(changes: Partial<WorkerFigures> = {}): WorkerFigures {
   return {
     number: 1,
@@ -348,6 +361,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     limits: () => [fakeLimit()],
     budgets: () => [fakeBudget()],
     forecast: () => [fakeForecast()],
+    statements: () => [fakeStatement()],
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
@@ -397,6 +411,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       return [];
     },
     invalidate: (request) => note('invalidate', request),
+    resetStatements: () => note('resetStatements'),
     async reload() {
       await note('reload');
       return ['listen cannot be changed while Weir runs'];

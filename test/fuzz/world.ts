@@ -18,6 +18,7 @@ import { newDatabaseStats } from '../../src/session/database-stats.ts';
 import { Preferences } from '../../src/session/preferences.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
+import { Statements } from '../../src/statements/watch.ts';
 import { StatementBook } from '../../src/session/statements.ts';
 import { statusesOf } from '../../src/session/learned.ts';
 import { greeting } from '../../src/session/welcome.ts';
@@ -138,6 +139,10 @@ export function makeWorld(options: WorldOptions): World {
     cache,
     book: new StatementBook(),
     limits: { active: undefined },
+    statements: new Statements({
+      settings: { enabled: true, max: 100, logMinDurationMs: -1, logSampleRate: 0 },
+      ...{ log, epochMs: Date.now, random: Math.random },
+    }),
     budgetActions: { why: () => undefined },
     baselines: createLatencyBaselines(),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),

@@ -11,7 +11,10 @@ import { fakeNode } from '../console/fakes.ts';
 function scene() {
   const stats = newDatabaseStats('shop');
   const lines: string[] = [];
-  const services = { log: (_level: string, _event: string, message: string) => void lines.push(message) };
+  const services = {
+    statements: { active: undefined },
+    log: (_level: string, _event: string, message: string) => void lines.push(message),
+  };
   const session = { database: { stats }, services, wasActive: () => undefined } as unknown as Session;
   const count = (change: (request: Request) => void): void => {
     const request = new Request();

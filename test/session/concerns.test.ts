@@ -67,7 +67,8 @@ test('before the first catalog is read, a statement closes everything in all dat
   }).concerns;
   const write = (sql: string): void => {
     const request = new Request();
-    request.isComplete = request.form.executes = true;
+    request.isComplete = true;
+    request.form.executions = 1;
     request.addPlan(planWithoutCatalog(classifier.classify(Buffer.from(sql)).facts));
     writes.beforeSend(request);
     writes.guard(request);

@@ -22,6 +22,7 @@ import {
   fakePool,
   fakeServer,
   fakeSources,
+  fakeStatement,
 } from '../console/fakes.ts';
 import { Rig, run, settled, type TestWorker } from './rig.ts';
 
@@ -111,6 +112,13 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
       })),
     }),
   ];
+  const statements = [
+    fakeStatement({
+      ...{ calls: roll(99), errors: roll(9), rows: roll(999), totalMs: roll(999), maxMs: roll(99), waitMs: roll(99) },
+      ...{ serverMs: roll(999), cacheHits: roll(99), cacheMisses: roll(99), nodes: { db1: number, [`w${number}`]: 1 } },
+    }),
+    fakeStatement({ user: `only ${number}` }),
+  ];
   const unobserved = { value: null, burn5m: null, burn1h: null, state: 'unknown', why: 'not observed yet' } as const;
   const [row] = [...base.databases()];
   return {
@@ -138,6 +146,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     ],
     // The second worker is the lead.
     budgets: () => [fakeBudget(number === 2 ? { observedMs: 5_000 } : { ...unobserved, observedMs: 0 })],
+    statements: () => statements,
     // Only the worker that resizes the pools of all has them.
     forecast: () => (number === 2 ? [fakeForecast(), fakeForecast({ user: 'bob', predicted: 3 })] : []),
   };
@@ -253,6 +262,14 @@ const expected: Readonly<Record<string, Columns>> = {
     key: 'name',
     sum: 'max_user_connections current_connections max_user_client_connections current_client_connections',
     same: 'pool_size reserve_pool_size pool_mode',
+  }),
+  STATEMENTS: columns({
+    key: 'database user query_id',
+    sum: 'calls errors rows total_ms wait_ms server_ms cache_hits cache_misses',
+    between: 'mean_ms hit_rate',
+    largest: 'max_ms',
+    same: 'p95_ms since query',
+    own: 'nodes',
   }),
   PREPARED: columns({ key: 'database user query', sum: 'clients servers' }),
   PREPARED_STATEMENTS: columns({ key: 'database user query', sum: 'clients servers' }),

@@ -51,6 +51,7 @@ describe('an action', () => {
     ['KILL 7', 'killClient 7'],
     ['DRAIN db2', 'setDraining "db2" true'],
     ['UNDRAIN db2', 'setDraining "db2" false'],
+    ['RESET STATEMENTS', 'resetStatements'],
     ['INVALIDATE ALL', 'invalidate {"tables":[],"tags":[],"all":true}'],
   ])('%s is carried out by every worker', async (command, expected) => {
     const { workers, asked, rig } = three();
