@@ -76,6 +76,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'pino-pretty': ['observability'],
   'prom-client': ['observability'],
   yaml: ['config'],
+  'get-east-asian-width': ['cli'],
 };
 
 /** Rooms that decide and never act: no socket, file, process or timer. */

@@ -7,8 +7,7 @@ import { alertRules } from '../budgets/rules.ts';
 import { loadConfig } from '../config/load.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
-import type { Arguments, Verb } from './verbs.ts';
-import { positionals, textOf } from './verbs.ts';
+import { type Arguments, type Verb, positionals, textOf } from './arguments.ts';
 
 /** @param show the form that asks a running Weir */
 export function budgetsVerb(show: Verb): Verb {

@@ -17,7 +17,7 @@ import type { Credentials, NodeReport } from './probe.ts';
 import { probeNode, unreachable } from './probe.ts';
 import { loadAll, sourceOf, sourceOptions } from './serve.ts';
 import { table } from './table.ts';
-import type { Verb } from './verbs.ts';
+import type { Verb } from './arguments.ts';
 
 interface Found {
   readonly rows: (string | null)[][];

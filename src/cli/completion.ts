@@ -3,7 +3,7 @@
  * verbs. The scripts do not run weir: a completion must not wait for a process. In the table of run.ts.
  */
 import { exitCodes, UsageError } from './io.ts';
-import { positionals, type Verb } from './verbs.ts';
+import { positionals, type Verb } from './arguments.ts';
 import { firstSentence, takesFile, wordsOf, type OptionWords, type VerbWords, type Verbs } from './words.ts';
 
 /** Takes a value. */

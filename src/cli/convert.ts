@@ -6,7 +6,7 @@ import { labelOfFile } from '../config/pgbouncer/ini.ts';
 import { toYaml } from '../config/pgbouncer/to-yaml.ts';
 import { translateIni } from '../config/pgbouncer/translate.ts';
 import { CommandError, exitCodes } from './io.ts';
-import { positionals, type Verb } from './verbs.ts';
+import { positionals, type Verb } from './arguments.ts';
 
 export const convert: Verb = {
   synopsis: 'PGBOUNCER.INI',

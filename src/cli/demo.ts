@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommandError, exitCodes } from './io.ts';
-import type { Verb } from './verbs.ts';
+import type { Verb } from './arguments.ts';
 
 const script = fileURLToPath(new URL('../../scripts/demo.mjs', import.meta.url));
 

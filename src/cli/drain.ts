@@ -8,8 +8,7 @@ import { lastClientLeft } from '../console/sources.ts';
 import { adminUrl, asObjects, commandProblem, connectToConsole, runOne } from './admin.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
-import type { Arguments, Verb } from './verbs.ts';
-import { textOf } from './verbs.ts';
+import { type Arguments, type Verb, textOf } from './arguments.ts';
 
 /** @param ofNode the form with a node */
 export function drainVerb(ofNode: Verb): Verb {

@@ -6,8 +6,8 @@ import type { AdminResult } from './admin.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
 import { clean } from './text.ts';
-import type { Arguments, OptionSpec, Verb } from './verbs.ts';
-import { command, positionals, print, quoteName, quotePair, textOf } from './verbs.ts';
+import { type Arguments, type OptionSpec, type Verb, positionals, quoteName, quotePair, textOf } from './arguments.ts';
+import { command, print } from './verbs.ts';
 
 /** @param consoleOptions --url and --json */
 export function explainVerb(consoleOptions: Readonly<Record<string, OptionSpec>>): Verb {

@@ -1,7 +1,7 @@
 /**
  * Makes the texts of `weir help` from the table of verbs. Called by run.ts.
  */
-import type { Verb } from './verbs.ts';
+import type { Verb } from './arguments.ts';
 import { firstSentence } from './words.ts';
 
 const groups: readonly (readonly [string, readonly string[]])[] = [

@@ -3,8 +3,8 @@
  */
 import type { CliIo, ExitCode } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
-import { command, positionals, print, quoteName, textOf } from './verbs.ts';
-import type { Arguments, OptionSpec, Verb } from './verbs.ts';
+import { positionals, quoteName, textOf, type Arguments, type OptionSpec, type Verb } from './arguments.ts';
+import { command, print } from './verbs.ts';
 
 const words = ['weight', 'zone', 'name'] as const;
 

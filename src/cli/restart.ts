@@ -9,8 +9,7 @@ import { adminUrl, asObjects, commandProblem, connectToConsole, runOne } from '.
 import { parseTimeout } from './drain.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
-import type { Arguments, OptionSpec, Verb } from './verbs.ts';
-import { textOf } from './verbs.ts';
+import { type Arguments, type OptionSpec, type Verb, textOf } from './arguments.ts';
 
 const pollMs = 200;
 /** So long no console may answer: then Weir itself has ended. */

@@ -24,8 +24,8 @@ import { successorVerb } from './successor.ts';
 import { superviseWorkers } from './supervise.ts';
 import { topVerb } from './top/top.ts';
 import { workerVerb } from './worker.ts';
-import type { Arguments, Verb } from './verbs.ts';
-import { adminVerbs, consoleOptions } from './verbs.ts';
+import { type Arguments, type Verb, consoleOptions } from './arguments.ts';
+import { adminVerbs } from './verbs.ts';
 
 export interface CliDeps {
   /** Imports the app. Only `weir serve` calls it, because the other verbs start faster without. */

@@ -21,8 +21,7 @@ import { ownerOfPidfile, takePidfile } from './pidfile.ts';
 import { untilEnded, type Serving } from './signals.ts';
 import { becomeUser } from './unix-user.ts';
 import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
-import type { Arguments, OptionSpec, Verb } from './verbs.ts';
-import { textOf, textsOf } from './verbs.ts';
+import { type Arguments, type OptionSpec, type Verb, textOf, textsOf } from './arguments.ts';
 
 export type { CreateServedApp, ProcessEvents, ServeDeps, ServedApp } from './served-app.ts';
 

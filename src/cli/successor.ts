@@ -19,7 +19,7 @@ import { loadAll, serveOptions, sourceOf, tellEnding, untilOver } from './serve.
 import { servingSignals } from './signals.ts';
 import { commonOf, served, type Common } from './supervise.ts';
 import type { ServedApp } from './served-app.ts';
-import type { Arguments, Verb } from './verbs.ts';
+import type { Arguments, Verb } from './arguments.ts';
 
 /** As if it had got that signal. */
 const signalOf: Readonly<Record<EndMode, NodeJS.Signals>> = {

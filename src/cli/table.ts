@@ -107,7 +107,8 @@ export function table(
   telling: readonly string[] = [],
 ): PrintedTable {
   const title = names.join(' '.repeat(gap));
-  if (rows.length === 0) return { text: `${title.length > (columns ?? Infinity) ? '' : `${title}\n`}(none)\n`, leftOut: 0 };
+  if (rows.length === 0)
+    return { text: `${title.length > (columns ?? Infinity) ? '' : `${title}\n`}(none)\n`, leftOut: 0 };
   const whole = pick(names, rows, [...names.keys()]);
   if (columns === undefined || widthOfAll(whole) <= columns) return { text: aligned(whole), leftOut: 0 };
   const filled = names.flatMap((_, column) => (rows.some((row) => !isNothing(row[column])) ? [column] : []));

@@ -2,104 +2,21 @@
  * The verbs for a running Weir: each makes commands of the admin console from its arguments, and prints the result as
  * text or JSON. Called by run.ts through the table `adminVerbs`.
  */
+import { consoleOptions, countOf, positionals, quoteName, quotePair, tableName, textOf, textsOf } from './arguments.ts';
+import type { Arguments, OptionSpec, Verb } from './arguments.ts';
 import { adminUrl, asObjects, runOnConsole } from './admin.ts';
 import type { AdminResult } from './admin.ts';
-import type { CliIo, ExitCode } from './io.ts';
+import type { CliIo } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
 import { table } from './table.ts';
 import { telling } from './telling.ts';
 import { asJson, clean, wrap } from './text.ts';
-
-/** The result of util.parseArgs. */
-export interface Arguments {
-  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
-  readonly positionals: readonly string[];
-}
-
-export interface OptionSpec {
-  readonly type: 'string' | 'boolean';
-  readonly short?: string;
-  readonly multiple?: boolean;
-  /** For the help: a placeholder for the value, and a sentence. */
-  readonly value?: string;
-  readonly about: string;
-}
-
-export interface Verb {
-  /** The usage after `weir NAME`. */
-  readonly synopsis: string;
-  readonly about: string;
-  readonly options: Readonly<Record<string, OptionSpec>>;
-  run(args: Arguments, io: CliIo): Promise<ExitCode>;
-}
-
-export const urlOption: OptionSpec = {
-  type: 'string',
-  value: 'URL',
-  about: 'Where Weir is (WEIR_ADMIN_URL; default postgres://127.0.0.1:6432/weir).',
-};
-
-export const consoleOptions: Readonly<Record<string, OptionSpec>> = {
-  url: urlOption,
-  json: { type: 'boolean', about: 'Print a JSON list of objects.' },
-};
 
 const showOptions: Readonly<Record<string, OptionSpec>> = {
   ...consoleOptions,
   wide: { type: 'boolean', about: 'Print every column, however wide the terminal is.' },
   all: { type: 'boolean', about: 'Print every column with something in it, below each other if they do not fit.' },
 };
-
-/** Quotes a name for the console. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** Quotes DATABASE[.USER], split at the first dot. A text with quotes is passed as it is: "my.db".app. */
-export function quotePair(text: string): string {
-  if (text.includes('"')) return text;
-  const dot = text.indexOf('.');
-  if (dot === -1) return quoteName(text);
-  return `${quoteName(text.slice(0, dot))}.${quoteName(text.slice(dot + 1))}`;
-}
-
-/** Checks a table name as in SQL. The console folds it to lower case unless quoted. */
-export function tableName(text: string): string {
-  if (!/^(?:"(?:[^"]|"")+"|[^\s;,=()'".]+)(?:\.(?:"(?:[^"]|"")+"|[^\s;,=()'".]+))?$/.test(text)) {
-    throw new UsageError(`--table ${text}: not a table name: write [schema.]table, with "quotes" as in SQL`);
-  }
-  return text;
-}
-
-export function textOf(args: Arguments, name: string): string | undefined {
-  const value = args.values[name];
-  return typeof value === 'string' ? value : undefined;
-}
-
-export function textsOf(args: Arguments, name: string): readonly string[] {
-  const value = args.values[name];
-  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
-}
-
-function countOf(args: Arguments, name: string): number | undefined {
-  const text = textOf(args, name);
-  if (text === undefined) return undefined;
-  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--${name} ${text}: not a number of connections`);
-  return Number(text);
-}
-
-/**
- * Checks the number of positional arguments.
- * @throws UsageError
- */
-export function positionals(args: Arguments, least: number, most: number, what: string): readonly string[] {
-  const { positionals: given } = args;
-  if (given.length < least) throw new UsageError(`missing ${what}`);
-  if (given.length > most) throw new UsageError(`too many arguments: ${given.slice(most).join(' ')}`);
-  const empty = given.find((text) => text.trim() === '');
-  if (empty !== undefined) throw new UsageError(`${what} is empty`);
-  return given;
-}
 
 /** @param most the columns to print where not all of them fit, the most important first */
 export function print(

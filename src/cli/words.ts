@@ -2,7 +2,7 @@
  * What completion.ts, man-page.ts and help.ts read out of the table of verbs: those for people, their options, and the words that may
  * stand behind them.
  */
-import type { OptionSpec, Verb } from './verbs.ts';
+import type { OptionSpec, Verb } from './arguments.ts';
 
 export type Verbs = ReadonlyMap<string, Verb>;
 

@@ -14,7 +14,7 @@ import { keepWorkerSmall } from './heap-flags.ts';
 import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from './io.ts';
 import { loadAll, serveOptions, sourceOf } from './serve.ts';
 import type { CreateServedApp, ServedApp } from './served-app.ts';
-import type { Arguments, Verb } from './verbs.ts';
+import type { Arguments, Verb } from './arguments.ts';
 
 /**
  * Drivers answer within a round trip. Longer silence is that of a client that may never log in: the other workers are replaced

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { adminUrl } from '../admin.ts';
 import { CommandError, UsageError, exitCodes, type CliIo, type ExitCode } from '../io.ts';
 import type { ProcessEvents } from '../served-app.ts';
-import { positionals, textOf, urlOption, type Arguments, type Verb } from '../verbs.ts';
+import { positionals, textOf, urlOption, type Arguments, type Verb } from '../arguments.ts';
 import { defaultDelayMs, parseDelay } from './delay.ts';
 import { Feed } from './feed.ts';
 import { wholeTable } from './layout.ts';
