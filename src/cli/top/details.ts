@@ -15,7 +15,10 @@ export function detailLines(state: TopState, frame: Frame, width: number): reado
   const titles = new Set(shown.map(([title]) => title));
   const others = Object.entries(row).filter(([title]) => !titles.has(title));
   const filled = [...shown, ...others].filter(([, value]) => value !== null && value !== '');
-  const nameWidth = Math.min(filled.reduce((most, [title]) => Math.max(most, title.length), 0), Math.floor(width / 2));
+  const nameWidth = Math.min(
+    filled.reduce((most, [title]) => Math.max(most, title.length), 0),
+    Math.floor(width / 2),
+  );
   return filled.flatMap(([title, value]) =>
     wrap(clean(String(value)), width - nameWidth - 1).map(
       (text, index) => `${pad(index === 0 ? title.slice(0, nameWidth) : '', nameWidth)} ${text}`,

@@ -146,7 +146,13 @@ function bottom(state: TopState, frame: Frame, { problem }: Connection, columns:
   ];
   const without = left === 0 ? '' : `${left} more without ${chosen.join(' and ')} (Esc)`;
   const parts = ['q quit', 'h help', place, without];
-  return plain(joinedToFit(parts.filter((part) => part !== ''), '  ', columns));
+  return plain(
+    joinedToFit(
+      parts.filter((part) => part !== ''),
+      '  ',
+      columns,
+    ),
+  );
 }
 
 /** The end of what was typed is always seen. */

@@ -33,7 +33,8 @@ function plain(...titles: readonly string[]): Column[] {
   return titles.map((title) => ({ title, value: (row) => cell(row[title]) }));
 }
 
-const long = (...titles: readonly string[]): Column[] => plain(...titles).map((column) => ({ ...column, isLong: true }));
+const long = (...titles: readonly string[]): Column[] =>
+  plain(...titles).map((column) => ({ ...column, isLong: true }));
 const cell = (value: Row[string] | undefined): Value => (typeof value === 'boolean' ? String(value) : (value ?? null));
 const numberOf = (value: Row[string] | undefined): number => Number(value ?? 0);
 

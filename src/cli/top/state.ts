@@ -55,7 +55,10 @@ export function visibleRows(state: TopState, frame: Frame): VisibleRows {
   const words = state.filter.toLowerCase();
   const isWanted = (row: Row): boolean => {
     if (state.user !== '' && 'user' in row && row['user'] !== state.user) return false;
-    const has = ({ value }: Column): boolean => String(value(row) ?? '').toLowerCase().includes(words);
+    const has = ({ value }: Column): boolean =>
+      String(value(row) ?? '')
+        .toLowerCase()
+        .includes(words);
     return words === '' || columns.some(has);
   };
   const rows = all.filter(isWanted);
