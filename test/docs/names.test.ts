@@ -104,7 +104,10 @@ test('commands', () => {
 test('blocks of YAML load', () => {
   const blocks = all.flatMap(({ page, blocks: of }) =>
     of
-      .filter(({ language, text }) => language === 'yaml' && !/^(apiVersion|services|spec|triggers|- alert|groups):?/m.test(text))
+      .filter(
+        ({ language, text }) =>
+          language === 'yaml' && !/^(apiVersion|services|spec|triggers|- alert|groups):?/m.test(text),
+      )
       .map((block) => ({ page, ...block })),
   );
   expect(blocks.length).toBeGreaterThan(10);
