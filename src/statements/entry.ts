@@ -1,5 +1,5 @@
 /**
- * The counters of one statement of one user in one database. Counting allocates nothing. Kept by book.ts.
+ * The counters of one statement of one user in one database. Counting allocates nothing. Kept by stats.ts.
  */
 import type { StatementText } from './text.ts';
 import { statementBoundsMs, statementBucketOf, type StatementEnd, type StatementFigures } from './types.ts';
@@ -20,7 +20,7 @@ export class Entry {
   private readonly times = new Float64Array(3);
   private readonly nodeNames: string[] = [];
   private readonly nodeCalls: number[] = [];
-  /** How much it is used: less with each eviction of others (book.ts). */
+  /** How much it is used: less with each eviction of others (stats.ts). */
   usage = 0;
   /** It was evicted: what is found by way of it counts nowhere. */
   isGone = false;

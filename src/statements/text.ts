@@ -1,6 +1,6 @@
 /**
  * The text of a statement as statistics, the log and spans show it: its template without what may still be a value. A Query
- * of several statements has one text for each. Called by books.ts, once per template.
+ * of several statements has one text for each. Called by stats.ts, once per template.
  */
 import { createHash } from 'node:crypto';
 import type { QueryFacts } from '../sql/facts.ts';
