@@ -7,15 +7,17 @@ import { parseArgs } from 'node:util';
 import { startCluster } from './cluster.ts';
 import { isPortFree } from './child.ts';
 import type { Cluster } from './cluster.ts';
-import { connectPg } from './clients.ts';
+import { connectPg, lastRoute } from './clients.ts';
 import { tour } from './demo-tour.ts';
 import { findProgram } from './programs.ts';
 import { hasRedis, startRedis } from './redis.ts';
 import type { Redis } from './redis.ts';
 import { openRunDir } from './run-dir.ts';
 import type { RunDir } from './run-dir.ts';
+import { until } from './until.ts';
 import { startWeir, weirConfig } from './weir.ts';
 import type { WeirConfig, WeirProcess } from './weir.ts';
+import { connectToEach } from './which-worker.ts';
 
 const DATABASE = 'shop';
 
@@ -78,7 +80,28 @@ async function startDemo(run: RunDir, workers: number): Promise<Demo> {
   const config = weirConfig(cluster, { database: DATABASE }, { cache, workers });
   say('Starting Weir ...');
   const weir = await startWeir({ ...config, ...(await usualPorts()) }, { run });
+  say('Waiting until its replicas answer reads ...');
+  await warmUp(weir, workers);
   return { cluster, redis, weir, config, run };
+}
+
+const tables = ['customers', 'products', 'orders'];
+
+/**
+ * Resolves when replicas answer reads of each table, in each worker: of a table that it has not read yet, Weir first has to learn which
+ * WAL a replica needs.
+ */
+async function warmUp(weir: WeirProcess, workers: number): Promise<void> {
+  const clients = await connectToEach(() => connectPg(weir.url({ database: DATABASE })), workers);
+  for (const client of clients) {
+    await client.query("SET weir.cache = 'off'");
+    for (const table of tables)
+      await until(`a read of ${table} on a replica`, async () => {
+        await client.query(`SELECT count(*) FROM ${table}`);
+        return (await lastRoute(client)).startsWith('replica');
+      });
+  }
+  await Promise.all(clients.map((client) => client.end()));
 }
 
 /** The line of a shell that runs these statements in one session: through psql where there is one. */
