@@ -79,10 +79,15 @@ export class CurrentTopology {
     this.topology.start();
   }
 
-  /** Makes a topology of the new nodes. Resolves when the old topology has stopped. */
-  async replace(): Promise<void> {
+  /**
+   * Makes a topology of the new nodes. Resolves when the old topology has stopped.
+   * @param onMade called before the new topology tells of its nodes
+   */
+  async replace(onMade: () => void): Promise<void> {
     const { topology } = this;
+    this.leave();
     this.made = this.make();
+    onMade();
     this.start();
     await topology.stop();
   }

@@ -265,10 +265,11 @@ export class DatabaseRuntime implements Database {
       // Passwords of clients may have changed.
       return this.topology.loginsChanged();
     }
-    this.current.leave();
-    this.ofNodes.replace();
-    this.welcome.forget();
-    await this.current.replace();
+    await this.current.replace(() => {
+      // Whoever waits there is routed again at once: by the new nodes, or a pool of the old server would be made anew.
+      this.ofNodes.replace();
+      this.welcome.forget();
+    });
   }
 
   /** False: the primary is another server, so that nothing of what is known of the nodes holds. */
