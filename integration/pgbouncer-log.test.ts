@@ -57,7 +57,9 @@ test('server connections: opened, closed, and refused by the server', async () =
   await logged(String.raw`LOG ${server(`${database}/app`)}new connection to server \(from 127\.0\.0\.1:\d+\)$`);
   const console = await connectPg(weir.url({ user: 'weir', database: 'pgbouncer' }));
   await console.query(`RECONNECT ${database}`);
-  await logged(String.raw`LOG ${server(`${database}/app`)}closing because: database configuration changed \(age=\d+s\)$`);
+  await logged(
+    String.raw`LOG ${server(`${database}/app`)}closing because: database configuration changed \(age=\d+s\)$`,
+  );
   await expect(connectPg(weir.url({ database: 'missing' }))).rejects.toMatchObject({ code: '3D000' });
   await logged(`WARNING ${server('missing/app')}server login failed: FATAL database "not_there" does not exist$`);
   await logged(String.raw`LOG ${server('missing/app')}closing because: login failed \(age=\d+s\)$`);
