@@ -244,3 +244,52 @@ describe('so_reuseport', () => {
     expect(await refused).toContain('so_reuseport: true needs Node 22.12, 23.1 or later; this is Node 2');
   });
 });
+
+describe('shutdown_as: pgbouncer', () => {
+  const asPgbouncer = { shutdown_as: 'pgbouncer', shutdown_timeout: '1ms' };
+  const errorOf = (client: pg.Client): Promise<unknown> => new Promise((resolve) => client.once('error', resolve));
+
+  test('SIGTERM closes the port and waits until the last client has left; a second one stops at once', async () => {
+    const [weir, other] = await Promise.all([start(asPgbouncer), start(asPgbouncer)]);
+    const [client, stays] = await Promise.all([connect(weir), connect(other)]);
+    for (const each of [weir, other]) each.signal('SIGTERM');
+    await Promise.all([drained(weir), drained(other)]);
+    expect(await newcomer(weir)).toBe('ECONNREFUSED');
+    expect([await one(client), await one(stays)]).toEqual([served, served]);
+    await client.end();
+    expect(await weir.exited).toEqual({ code: 0, signal: null });
+    const ended = errorOf(stays);
+    other.signal('SIGTERM');
+    expect(await ended).toMatchObject({ code: '57P01' });
+    expect(await other.exited).toMatchObject({ code: 1 });
+  });
+
+  test('SIGINT: a transaction goes on, whoever asks for another server is ended, and idle clients are when it is over', async () => {
+    const weir = await start(asPgbouncer);
+    const [open, idle, asks] = await Promise.all([connect(weir), connect(weir), connect(weir)]);
+    await open.query('BEGIN');
+    weir.signal('SIGINT');
+    await drained(weir);
+    expect(await one(open)).toEqual(served);
+    await expect(asks.query('SELECT 1 AS one')).rejects.toMatchObject({ code: '57P01' });
+    expect(await one(open)).toEqual(served);
+    const ended = errorOf(idle);
+    open.on('error', () => undefined);
+    await open.query('COMMIT');
+    expect(await ended).toMatchObject({ code: '57P01' });
+    expect(await weir.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('SIGINT: a session keeps its server until the client leaves, and SIGUSR2 is ignored meanwhile', async () => {
+    const weir = await start({ ...asPgbouncer, pool_mode: 'session', log: { level: 'info', format: 'pgbouncer' } });
+    const client = await connect(weir);
+    await one(client);
+    weir.signal('SIGINT');
+    await drained(weir);
+    weir.signal('SIGUSR2');
+    await until('its line', () => weir.output.includes('got SIGUSR2 while shutting down, ignoring'));
+    expect(await one(client)).toEqual(served);
+    await client.end();
+    expect(await weir.exited).toEqual({ code: 0, signal: null });
+  });
+});

@@ -11,7 +11,9 @@ let database: string;
 
 beforeAll(async () => {
   database = await useCluster().createDatabase();
-  weir = await startWeir(weirConfig(useCluster(), { database }, { log: { format: 'pgbouncer' } }));
+  const missing = { primary: `postgres://127.0.0.1:${useCluster().primary.port}/not_there` };
+  const more = { log: { format: 'pgbouncer' }, databases: { missing } };
+  weir = await startWeir(weirConfig(useCluster(), { database }, more));
 });
 afterEach(closeClients);
 afterAll(async () => {
@@ -48,6 +50,19 @@ test('a client that an operator ends', async () => {
   await console.query(`KILL_CLIENT ${rows.find((row) => row.database === database)?.id ?? ''}`);
   await logged(String.raw`LOG ${client(`${database}/app`)}closing because: admin forced disconnect \(age=\d+s\)$`);
   await logged(`LOG ${client('pgbouncer/weir')}login attempt: db=pgbouncer user=weir tls=no$`);
+});
+
+test('server connections: opened, closed, and refused by the server', async () => {
+  const server = (who: string): string => String.raw`S-0x[0-9a-f]+: ${who}@127\.0\.0\.1:\d+ `;
+  await logged(String.raw`LOG ${server(`${database}/app`)}new connection to server \(from 127\.0\.0\.1:\d+\)$`);
+  const console = await connectPg(weir.url({ user: 'weir', database: 'pgbouncer' }));
+  await console.query(`RECONNECT ${database}`);
+  await logged(
+    String.raw`LOG ${server(`${database}/app`)}closing because: database configuration changed \(age=\d+s\)$`,
+  );
+  await expect(connectPg(weir.url({ database: 'missing' }))).rejects.toMatchObject({ code: '3D000' });
+  await logged(`WARNING ${server('missing/app')}server login failed: FATAL database "not_there" does not exist$`);
+  await logged(String.raw`LOG ${server('missing/app')}closing because: login failed \(age=\d+s\)$`);
 });
 
 test('every line has the form, and none is of another', () => {

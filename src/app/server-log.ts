@@ -6,6 +6,7 @@ import type { ServerLink } from '../backend/login.ts';
 import type { ServerLoginError } from '../backend/login-error.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { NodeConfig } from '../config/config.ts';
+import { transportWords } from '../observability/pgbouncer-lines.ts';
 import type { Log } from '../observability/types.ts';
 
 /** Whose connection it is, or would be. */
@@ -52,7 +53,7 @@ export class PgbouncerServerLog implements ServerLog {
       this.log('warn', event, `${nameOf(server)} server login failed: ${error.severity} ${plain(error.message)}`);
       return this.closing(server, 'login failed', sinceMs);
     }
-    this.closing(server, transportWords(error.message), sinceMs);
+    this.closing(server, plain(transportWords(error.message)), sinceMs);
   }
 
   autoDatabase(name: string): void {
@@ -74,13 +75,6 @@ const wordsOf: Readonly<Record<string, string>> = {
   KILL: 'admin forced disconnect',
   'shutting down': 'pooler is shut down',
 };
-
-/** @param message of a log-in during which the server has said nothing */
-export function transportWords(message: string): string {
-  if (/\b(?:ENOTFOUND|EAI_AGAIN)\b/.test(message)) return 'server DNS lookup failed';
-  if (message.startsWith('timed out')) return 'connect timeout';
-  return message.startsWith('cannot connect') ? 'connect failed' : plain(message);
-}
 
 function nameOf({ id, database, user, node: { host, port } }: ServerOfPool): string {
   const number = id.toString(16).padStart(12, '0');

@@ -16,13 +16,26 @@ export function pgbouncerLine(json: string, pid: number): string {
   const { level = '', time = '', event, msg = '' } = fields;
   if (typeof event === 'string' && left.has(event)) return '';
   const at = String(time).replace('T', ' ').replace(/Z$/, ' UTC');
-  const lines = [...(event === 'pool_resize' ? reserveLines(fields) : []), String(msg)];
+  const lines = [...(event === 'pool_resize' ? reserveLines(fields) : []), wordsOf(event, String(msg))];
   const start = `${at} [${pid}] ${levels[level] ?? 'LOG'} `;
   return lines.map((line) => `${start}${line.replaceAll(/[\r\n]+/g, ' ')}\n`).join('');
+}
+
+/** The monitor notices first that a server cannot be reached, where PgBouncer has nothing but its pools. */
+function wordsOf(event: Fields[string], message: string): string {
+  const [, node, why = ''] = (event === 'node_problem' ? /^(.*?): (cannot connect: .*)$/s.exec(message) : null) ?? [];
+  return node === undefined ? message : `${node} closing because: ${transportWords(why)} (${why})`;
 }
 
 /** PgBouncer says it of each connection beyond the size of a pool. */
 function reserveLines({ reason, database, user, from, to }: Fields): string[] {
   const count = reason === 'reserve' ? Math.max(0, Number(to) - Number(from)) : 0;
   return Array<string>(count).fill(`${database}/${user}: taking connection from reserve_pool`);
+}
+
+/** @param message of a log-in during which the server has said nothing */
+export function transportWords(message: string): string {
+  if (/\b(?:ENOTFOUND|EAI_AGAIN)\b/.test(message)) return 'server DNS lookup failed';
+  if (message.startsWith('timed out')) return 'connect timeout';
+  return message.startsWith('cannot connect') ? 'connect failed' : message;
 }

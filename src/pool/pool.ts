@@ -125,9 +125,9 @@ export class Pool implements PoolControl {
     return entry;
   }
 
-  /** The last client that had the server gives it back. `isDirty`: it must be reset before another client gets it. */
-  checkin(server: ServerConnection, isDirty: boolean): void {
-    this.returns.checkin(server, isDirty);
+  /** The last client that had the server gives it back. `isDirty`: it must be reset before the next one; not `isUsed`: Weir had it. */
+  checkin(server: ServerConnection, isDirty: boolean, isUsed = true): void {
+    this.returns.checkin(server, isDirty, isUsed);
   }
 
   /**

@@ -18,21 +18,21 @@ export class Returns {
   }
 
   /** See Pool.checkin(). */
-  checkin(server: ServerConnection, isDirty: boolean): void {
+  checkin(server: ServerConnection, isDirty: boolean, isUsed = true): void {
     const { state } = this;
     const nowMs = state.options.nowMs();
     const heldMs = nowMs - server.requestAtMs;
     state.figures.heldTotalMs += heldMs;
     state.queue.shares.returned(server, heldMs);
     if (server.state === 'shared') state.lanes.leave(server);
-    if (server.isAlive && server.move('given back')) this.assign(server, isDirty, nowMs);
+    if (server.isAlive && server.move('given back')) this.assign(server, isDirty, nowMs, isUsed);
   }
 
   /** Decides what becomes of a server that was given back. */
-  private assign(server: ServerConnection, isDirty: boolean, nowMs: number): void {
+  private assign(server: ServerConnection, isDirty: boolean, nowMs: number, isUsed = true): void {
     const { state } = this;
     if (server.cancelling !== undefined) return this.afterCancel(server, server.cancelling, isDirty);
-    if (state.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
+    if (isUsed && state.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
     if (isDirty && !state.isUnwanted(server)) this.reset(server);
     else this.available(server, nowMs);
   }

@@ -113,7 +113,7 @@ export class WelcomeDesk {
     }
     const reported = new Map(server.login.parameters);
     server.login.takeNotices();
-    pool.checkin(server, false);
+    pool.checkin(server, false, false);
     return new Learned(reported, { notices });
   }
 

@@ -1,10 +1,11 @@
 /** The words of the log of server connections, and that neither a client nor a server can forge a line of it. */
 import { expect, it } from 'vitest';
-import { PgbouncerServerLog, transportWords } from '../../src/app/server-log.ts';
+import { PgbouncerServerLog } from '../../src/app/server-log.ts';
 import { ServerLoginError, transportError } from '../../src/backend/login-error.ts';
 import type { ServerLink } from '../../src/backend/login.ts';
 import type { ServerConnection } from '../../src/backend/server.ts';
 import type { NodeConfig } from '../../src/config/config.ts';
+import { transportWords } from '../../src/observability/pgbouncer-lines.ts';
 
 const nodeAt = (host: string): NodeConfig => ({ name: 'db1', host, port: 5432 }) as NodeConfig;
 const own = { id: 26, database: 'shop', user: 'app', node: nodeAt('10.0.0.1') };

@@ -13,6 +13,8 @@ it('prints time, process, level in its words and the message in one line, and le
   log('error', 'x', 'bad');
   log('debug', 'x', 'noise');
   log('info', 'login_refused', 'in other words');
+  log('warn', 'node_problem', 'db2: cannot connect: getaddrinfo ENOTFOUND db2');
+  log('warn', 'node_problem', 'db2: replays too slowly');
   const pool = { database: 'shop', user: 'app', node: 'db1', from: 5, to: 7 };
   log('info', 'pool_resize', 'shop.app on db1: 5 -> 7: a client has waited', { ...pool, reason: 'reserve' });
   log('info', 'pool_resize', 'shop.app on db1: 7 -> 5: over', { ...pool, from: 7, to: 5, reason: 'reserve' });
@@ -23,6 +25,8 @@ it('prints time, process, level in its words and the message in one line, and le
     'WARNING two lines of postgres://app:***@db1/shop\n',
     'ERROR bad\n',
     'DEBUG noise\n',
+    'WARNING db2 closing because: server DNS lookup failed (cannot connect: getaddrinfo ENOTFOUND db2)\n',
+    'WARNING db2: replays too slowly\n',
     'LOG shop/app: taking connection from reserve_pool\n'.repeat(2) +
       'LOG shop.app on db1: 5 -> 7: a client has waited\n',
     'LOG shop.app on db1: 7 -> 5: over\n',

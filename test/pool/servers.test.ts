@@ -106,6 +106,18 @@ describe('age', () => {
     expect(scene.pool.stats()).toMatchObject({ active: 0, idle: 1 });
   });
 
+  test('server_lifetime = 0: what Weir itself had still serves one client', async () => {
+    const scene = new Scene({ defaultPoolSize: 2, minPoolSize: 1, serverLifetimeMs: 0 });
+    await scene.advance(0);
+    await scene.logIn();
+    const server = scene.pool.tryCheckout();
+    if (server === undefined) throw new Error('no idle server');
+    scene.pool.checkin(server, false, false);
+    expect([scene.closed, scene.pool.stats().idle]).toEqual([[], 1]);
+    scene.giveBack(scene.wait('client'));
+    expect(scene.closed).toEqual(['no longer needed']);
+  });
+
   test('server_idle_timeout closes the surplus that is used least, down to the minimum', async () => {
     const scene = new Scene({ defaultPoolSize: 3, minPoolSize: 1, serverIdleTimeoutMs: 10_000 });
     await scene.fill(3);
