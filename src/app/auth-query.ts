@@ -21,6 +21,8 @@ export interface AuthQueryParts {
   readonly keys: KeyDeriver;
   /** Resolves to the primary of a database as soon as one is known; rejects with the reason of `signal`. */
   primaryOf(database: string, signal: AbortSignal): Promise<NodeConfig>;
+  /** DISABLE on the admin console. */
+  isDisabled(database: string): boolean;
   readonly log: Log;
 }
 
@@ -77,7 +79,7 @@ export class AuthQuery {
   }
 
   /**
-   * Resolves to the user's secret; undefined: there is no such user, or the user may not log in with a password now.
+   * Resolves to the user's secret; '': the user has none and may not log in with a password now; undefined: there is no such user.
    * Rejects with LookUpFailed.
    */
   lookUp(user: string, clientDatabase: string): Promise<string | undefined> {
@@ -86,6 +88,10 @@ export class AuthQuery {
     const auth = this.authOf(clientDatabase);
     const database = auth.dbname ?? clientDatabase;
     const entry = databases.get(database) ?? databases.get('*');
+    if (auth.query !== undefined && auth.dbname !== undefined && client !== undefined) {
+      const refusal = this.refusalOf(user, database, entry !== undefined);
+      if (refusal !== undefined) return Promise.reject(refusal);
+    }
     if (auth.query === undefined || entry === undefined || Buffer.byteLength(user) > longestNameBytes)
       return Promise.resolve(undefined);
     const desk = this.deskOf(entry.name);
@@ -103,6 +109,25 @@ export class AuthQuery {
       this.next(desk);
     }
     return question.answer;
+  }
+
+  /** Whether users who want that database are asked about. */
+  asks(clientDatabase: string): boolean {
+    const { databases } = this.parts.config();
+    const isThere = databases.has(clientDatabase) || databases.has('*');
+    return isThere && this.authOf(clientDatabase).query !== undefined;
+  }
+
+  /** Why auth.dbname cannot be asked. */
+  private refusalOf(user: string, database: string, isThere: boolean): LookUpFailed | undefined {
+    if (!isThere) {
+      const why = `authentication database "${database}" is not configured`;
+      this.parts.log('error', 'auth_query_failed', why);
+      return new LookUpFailed(new WeirError('auth_query_failed', { user }), why);
+    }
+    if (!this.parts.isDisabled(database)) return undefined;
+    const error = new WeirError('auth_database_disabled', { database });
+    return new LookUpFailed(error, error.message);
   }
 
   /** Whom and what to ask for clients of the database. */
@@ -153,12 +178,19 @@ export class AuthQuery {
       return secretIn(await this.rowsFor(question, desk), question.user);
     } catch (error) {
       // A client of "*" named a database that does not exist, so it has no users either.
-      if (error instanceof ServerLoginError && error.isUnknownDatabase) return undefined;
+      if (error instanceof ServerLoginError && error.isUnknownDatabase) return this.withoutDatabase(error);
       const { message } = error instanceof Error ? error : new Error(String(error));
       const why = `auth.query for database "${question.database}": ${message}`;
       this.parts.log('warn', 'auth_query_failed', why);
       throw toFailure(question.user, new Error(why, { cause: error }));
     }
+  }
+
+  /** PgBouncer passes on what the server says. */
+  private withoutDatabase({ message, sqlstate, detail, hint }: ServerLoginError): undefined {
+    if (this.parts.config().auth.as !== 'pgbouncer') return undefined;
+    const said = new WeirError('server_refused', { why: message }, detail, { sqlstate, hint });
+    throw new LookUpFailed(said, `auth.query: ${message}`);
   }
 
   private async rowsFor(question: Question, desk: Desk): Promise<(string | null)[][]> {
@@ -237,7 +269,7 @@ function newQuestion(about: Pick<Question, 'user' | 'database' | 'clientDatabase
 }
 
 /**
- * Reads the secret from the answer: one row of (user name, secret), or no row.
+ * Reads the secret from the answer: one row of (user name, secret), or no row. '': the user has none.
  * @throws Error that says what is wrong with the answer
  */
 export function secretIn(rows: readonly (readonly (string | null)[])[], user: string): string | undefined {
@@ -249,7 +281,7 @@ export function secretIn(rows: readonly (readonly (string | null)[])[], user: st
   // A function with OUT parameters returns a row of NULLs for an unknown user.
   if (name == null) return undefined;
   if (name !== user) throw new Error('it gave another user than the one it was asked for');
-  if (secret == null || secret === '') return undefined;
+  if (secret == null || secret === '') return '';
   if (Buffer.byteLength(secret) > longestSecretBytes)
     throw new Error(`the secret is longer than ${longestSecretBytes} bytes`);
   if (/^\*+$/.test(secret)) {

@@ -15,7 +15,7 @@ import type { Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
 import { BorrowedLogins } from './borrowed-logins.ts';
 import { forgetAll } from './forget-answers.ts';
-import { isMonitorIdle } from './monitor-idle.ts';
+import { isMonitorIdle, mayWaitForClient } from './monitor-idle.ts';
 import type { Shared } from './shared.ts';
 import type { ServerLogins } from './server-logins.ts';
 import { topologyLog } from './topology-log.ts';
@@ -43,6 +43,8 @@ export class CurrentTopology {
   private readonly parts: DatabaseTopologyParts;
   private made: Made;
   private unsubscribe: () => void = () => undefined;
+  /** Nobody needs to know the nodes yet: they are not asked. */
+  private isPutOff = false;
 
   constructor(parts: DatabaseTopologyParts) {
     this.parts = parts;
@@ -75,7 +77,16 @@ export class CurrentTopology {
   }
 
   start(): void {
+    const { shared, config, isUsed } = this.parts;
     this.unsubscribe = this.topology.onChange((snapshot) => this.parts.onChange(snapshot));
+    this.isPutOff = !isUsed() && mayWaitForClient(shared.config(), config());
+    if (!this.isPutOff) this.topology.start();
+  }
+
+  /** A client comes, or somebody else needs to know which node is the primary. */
+  begin(): void {
+    if (!this.isPutOff) return;
+    this.isPutOff = false;
     this.topology.start();
   }
 

@@ -158,7 +158,9 @@ export class Directory {
    * database of "*": if it does not exist yet, the configured primary is returned. Rejects with the reason of `signal`.
    */
   primaryOf(name: string, signal: AbortSignal): Promise<NodeConfig> {
-    const topology = this.databases.get(name)?.topology;
+    const database = this.databases.get(name);
+    database?.monitored.begin();
+    const topology = database?.topology;
     const configured = this.configOf(name)?.primary;
     if (topology === undefined) {
       return configured === undefined ? Promise.reject(new Error('it is gone')) : Promise.resolve(configured);

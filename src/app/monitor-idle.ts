@@ -14,3 +14,8 @@ export function isMonitorIdle(config: Config, { dns = [] }: Pick<DatabaseConfig,
   // Cached answers need positions and a catalog of now; /readyz and metrics say whether servers are up; workers share one monitor.
   return !cache.enabled && http === undefined && workers === 1;
 }
+
+/** Several servers of which one must be elected, but not before there is a client: PgBouncer does not connect to them either. */
+export function mayWaitForClient(config: Config, database: DatabaseConfig): boolean {
+  return database.replicas.length > 0 && database.pool.minPoolSize === 0 && isMonitorIdle(config, database);
+}

@@ -187,6 +187,7 @@ export class Parts {
       users: current.users,
       keys: this.secrets.keys,
       primaryOf: (database, signal) => this.directory.primaryOf(database, signal),
+      isDisabled: (database) => this.directory.admits(database) === 'disabled',
       log: limitRepeats(logs.log, systemClock.nowMs),
     });
   }

@@ -10,12 +10,13 @@ import { serveConsole } from '../console/session.ts';
 import type { Console } from '../console/console.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { ConnectionLog } from '../frontend/connection-log.ts';
+import { localAddress } from '../frontend/logins.ts';
+import { inPgbouncerWords, type ClientWords } from '../frontend/pgbouncer-words.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
-import type { ErrorFields } from '../protocol/write.ts';
 import { errorResponse, noticeResponse } from '../protocol/write.ts';
 import { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
@@ -82,6 +83,8 @@ export class Reception {
       type: auth.type,
       access: accessOf(config),
       users: (name) => users.get(name),
+      isPgbouncer: auth.as === 'pgbouncer',
+      asks: (database) => authQuery.asks(database),
       lookUp: !hasAuthQuery(config) ? undefined : (user, database) => authQuery.lookUp(user, database),
       onProven: (proven) => {
         if (!credentials.learn(proven)) return;
@@ -123,6 +126,7 @@ export class Reception {
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Repeated wrong passwords must not flood the log.
       connections: parts.services.connections,
+      wordsFor: (error) => this.wordsFor(error),
       log: limitRepeats(parts.log, parts.services.nowMs),
       isDraining: () => this.isDraining,
     };
@@ -233,10 +237,19 @@ export class Reception {
     const isKnown = error instanceof WeirError;
     if (!isKnown) this.parts.services.unexpected(error instanceof Error ? error : new Error(String(error)));
     const said = isKnown ? error : new WeirError('internal_error', { what: String(error) });
-    this.endWith(client, said);
+    const { user, database, hasTls, remoteAddress } = client;
+    const isLocal = remoteAddress === localAddress;
+    this.parts.services.connections?.refused(client.socket, said, { user, database, hasTls, isLocal });
+    this.endWith(client, this.wordsFor(said));
   }
 
-  private endWith(client: LoggedInClient, said: Omit<ErrorFields, 'severity'>): void {
+  /** What a client is told that is not let in. */
+  private wordsFor(error: WeirError): ClientWords {
+    const { as, type } = this.parts.config().auth;
+    return as === 'pgbouncer' ? inPgbouncerWords(error, type === 'scram-sha-256') : error;
+  }
+
+  private endWith(client: LoggedInClient, said: ClientWords): void {
     const { sqlstate, message, detail, hint } = said;
     client.unsent.send();
     client.socket.end(errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint }));

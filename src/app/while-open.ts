@@ -13,7 +13,8 @@ export function leaveAtClose(socket: Socket, clients: Clients, key: Key): void {
 }
 
 /** Counts the client in the usage of its database. */
-export function countInUsage(socket: Socket, { usage }: Pick<DatabaseRuntime, 'usage'>): void {
+export function countInUsage(socket: Socket, { usage, monitored }: Pick<DatabaseRuntime, 'usage' | 'monitored'>): void {
   usage.clients++;
+  monitored.begin();
   socket.on('close', () => void usage.clients--);
 }

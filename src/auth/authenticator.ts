@@ -4,6 +4,7 @@
  * once per configuration.
  */
 import { randomBytes } from 'node:crypto';
+import { WeirError } from '../errors/errors.ts';
 import { createKeyDeriver } from './keys.ts';
 import type { Access } from './hba/load.ts';
 import { isMapped } from './hba/ident.ts';
@@ -28,6 +29,10 @@ export interface AuthOptions {
    * undefined: no such user, or one who may not log in with a password now. Rejects with LookUpFailed.
    */
   readonly lookUp?: ((user: string, database: string) => Promise<string | undefined>) | undefined;
+  /** auth.as: pgbouncer. Absent: false. */
+  readonly isPgbouncer?: boolean;
+  /** Whether auth.query is asked about users who want that database. Absent: never. */
+  readonly asks?: ((database: string) => boolean) | undefined;
   /** Called after a successful log-in, before AuthenticationOk is sent. */
   readonly onProven?: ((proven: Proven) => void) | undefined;
 }
@@ -46,25 +51,25 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
     processSecret: randomBytes(32),
   };
 
-  async function stored({ user, database }: Exchange): Promise<Found | undefined> {
-    const text = options.users(user);
-    if (text !== undefined) return { text, isFromQuery: false };
-    if (options.lookUp === undefined || database === undefined) return undefined;
-    const answer = await options.lookUp(user, database);
-    return answer === undefined ? undefined : { text: answer, isFromQuery: true };
-  }
-
   return {
     async authenticate(exchange) {
       let found: Found | undefined;
       let scramKeys: ScramKeys | undefined;
+      let isUnknown = false;
+      const look = async (): Promise<Found | undefined> => {
+        const answer = await stored(options, exchange);
+        isUnknown = answer === undefined;
+        return answer;
+      };
       const context: AuthContext = {
         ...shared,
         noSuchUser: whyUnknown(options, exchange),
         clientName: 'CN',
         isSameUser: (name, user) => name === user,
+        mustBeKnown: options.isPgbouncer === true,
+        isKnown: async () => (await look()) !== undefined,
         async secretOf() {
-          const { text, isFromQuery } = (await stored(exchange)) ?? { text: '', isFromQuery: false };
+          const { text, isFromQuery } = (await look()) ?? { text: '', isFromQuery: false };
           // An empty secret counts as no secret, so that an empty password never succeeds.
           if (text === '') return undefined;
           found = { text, isFromQuery };
@@ -81,9 +86,24 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
       if (outcome.isOk && found !== undefined) {
         options.onProven?.({ user, database, secret: found.text, isFromQuery: found.isFromQuery, scramKeys });
       }
-      return outcome;
+      return isUnknown ? unknown(options, exchange, outcome) : outcome;
     },
   };
+}
+
+async function stored(options: AuthOptions, { user, database }: Exchange): Promise<Found | undefined> {
+  const text = options.users(user);
+  if (text !== undefined) return { text, isFromQuery: false };
+  if (options.lookUp === undefined || database === undefined) return undefined;
+  // '': the user has no password.
+  const answer = await options.lookUp(user, database);
+  return answer === undefined ? undefined : { text: answer, isFromQuery: true };
+}
+
+/** PgBouncer tells a client that auth.query does not know it. */
+function unknown({ isPgbouncer, asks }: AuthOptions, { database }: Exchange, outcome: AuthOutcome): AuthOutcome {
+  if (outcome.isOk || isPgbouncer !== true || database === undefined || asks?.(database) !== true) return outcome;
+  return { isOk: false, error: new WeirError('no_such_user'), why: outcome.why };
 }
 
 /** The first matching rule of auth.hba_file decides; without one, the client is refused. */

@@ -58,6 +58,10 @@ export interface Proven {
 export interface AuthContext {
   /** Resolves to undefined if there is no such user. Rejects with LookUpFailed. */
   secretOf(user: string): Promise<Secret | undefined>;
+  /** Whoever needs no password must be known all the same. */
+  readonly mustBeKnown: boolean;
+  /** Resolves to whether there is such a user, with a password or without. Rejects with LookUpFailed. */
+  isKnown(): Promise<boolean>;
   /** Which part of the certificate is the name. */
   readonly clientName: 'CN' | 'DN';
   /** May a certificate with this name log in as `user`? */

@@ -113,8 +113,9 @@ async function checkAuthQuery(config: Config, users: ReadonlyMap<string, string>
       ? Promise.reject(new Error('it is not configured'))
       : Promise.resolve(database.primary);
   };
-  const parts = { config: () => config, users, keys: createKeyDeriver(), primaryOf, log: () => undefined };
-  const authQuery = new AuthQuery(parts);
+  const keys = createKeyDeriver();
+  const own = { primaryOf, isDisabled: () => false, log: () => undefined };
+  const authQuery = new AuthQuery({ config: () => config, users, keys, ...own });
   for (const name of dbname === undefined ? config.databases.keys() : [dbname]) {
     const where = `auth.query for database "${name}"`;
     if (name === '*') {
@@ -123,7 +124,8 @@ async function checkAuthQuery(config: Config, users: ReadonlyMap<string, string>
     }
     try {
       const secret = await authQuery.lookUp(user, name);
-      const what = secret === undefined ? `knows no secret of ${user}` : `knows ${user}: ${kindOf(secret)}`;
+      const what =
+        secret === undefined || secret === '' ? `knows no secret of ${user}` : `knows ${user}: ${kindOf(secret)}`;
       found.notes.push({ text: `${where} ${what}` });
     } catch (error) {
       found.problems.push(error instanceof Error ? error.message : String(error));

@@ -73,15 +73,26 @@ export type Changed = { readonly config: Config } | { readonly problem: string }
 
 /** One setting changed, as written in `SET key = value`. A database that follows the global value goes on following. */
 export function changeSetting(config: Config, key: string, text: string): Changed {
-  if (!isSettingKey(key)) {
-    return { problem: `unknown setting ${key.slice(0, 80)}; the nearest is ${nearest(key, settingKeys) ?? ''}` };
-  }
-  const setting = settingOf(key);
-  const parsed = setting.type.parseText(text);
-  if ('refused' in parsed) return { problem: refusal('SET', key, text, parsed.refused) };
-  if (!setting.isReloadable) return { problem: `${key} needs ${whatChanges(key)}: set it in the configuration file` };
+  return changeSettings(config, [[key, text]]);
+}
+
+/** Several at once, which must fit together only in the end. */
+export function changeSettings(config: Config, changes: Iterable<readonly [key: string, text: string]>): Changed {
   const before = valuesOf(config);
-  const fitted = fitSizes(withValue(before, key, parsed.value), new Set([key]));
+  let values = before;
+  const explicit = new Set<SettingKey>();
+  for (const [key, text] of changes) {
+    if (!isSettingKey(key)) {
+      return { problem: `unknown setting ${key.slice(0, 80)}; the nearest is ${nearest(key, settingKeys) ?? ''}` };
+    }
+    const setting = settingOf(key);
+    const parsed = setting.type.parseText(text);
+    if ('refused' in parsed) return { problem: refusal('SET', key, text, parsed.refused) };
+    if (!setting.isReloadable) return { problem: `${key} needs ${whatChanges(key)}: set it in the configuration file` };
+    values = withValue(values, key, parsed.value);
+    explicit.add(key);
+  }
+  const fitted = fitSizes(values, explicit);
   if (fitted.problem !== undefined) return { problem: fitted.problem };
   const databases = new Map<string, DatabaseConfig>();
   for (const database of config.databases.values())

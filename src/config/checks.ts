@@ -206,11 +206,12 @@ function checkQueries({ auth, databases }: Config): KeyedProblem[] {
 }
 
 function checkQuery(
-  { query, user, dbname }: Pick<Config['auth'], 'query' | 'user' | 'dbname'>,
+  { query, user, dbname, as }: Pick<Config['auth'], 'query' | 'user' | 'dbname' | 'as'>,
   databases: Config['databases'],
 ): KeyedProblem[] {
   const problems: KeyedProblem[] = [];
-  if (query !== undefined && query !== 'default' && !/\$1(?!\d)/.test(query)) {
+  // Of PgBouncer's file, the servers refuse it.
+  if (query !== undefined && query !== 'default' && as !== 'pgbouncer' && !/\$1(?!\d)/.test(query)) {
     problems.push({
       key: 'auth.query',
       text: 'has no $1, which is where the user name goes; it is never put into the text',
@@ -219,7 +220,10 @@ function checkQuery(
   if (query !== undefined && user === undefined) {
     problems.push({ key: 'auth.user', text: 'is missing: auth.query needs somebody to run it' });
   }
-  if (dbname !== undefined && !databases.has(dbname) && (!databases.has('*') || consoleNames.includes(dbname))) {
+  const isOwn = dbname !== undefined && consoleNames.includes(dbname);
+  // PgBouncer says so when a client needs it: SET auth_dbname may come before the RELOAD that brings the database.
+  const mayCome = as === 'pgbouncer' && !isOwn;
+  if (dbname !== undefined && !databases.has(dbname) && (!databases.has('*') || isOwn) && !mayCome) {
     problems.push({ key: 'auth.dbname', text: `there is no database ${dbname} under "databases"` });
   }
   return problems;

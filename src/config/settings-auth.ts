@@ -76,6 +76,13 @@ export const authRows = {
     'reload',
     'Comes into the admin console as an administrator without a password, through the Unix socket, if only the system user of Weir can reach that: by unix_socket_mode 0700, or by a directory above it that only this user may enter.',
   ),
+  'auth.as': setting(
+    'as',
+    oneOf(['weir', 'pgbouncer']),
+    'weir',
+    'reload',
+    'pgbouncer: trust lets in only users who are in auth.file or known to auth.query, and a client that is not let in gets PgBouncer’s words, which tell whether auth.query knows the user; Weir’s are the DETAIL.',
+  ),
   'auth.stats_users': setting('statsUsers', userNames, [], 'reload', 'Users who may run SHOW on the admin console.'),
 } as const satisfies Rows;
 

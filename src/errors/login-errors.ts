@@ -67,6 +67,27 @@ export const loginErrors = {
     level: 'info',
     message: 'password authentication failed for user "{user}"',
   },
+  trust_failed: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: '"trust" authentication failed',
+    hint: 'With auth.as pgbouncer, trust lets in only users of auth.file or auth.query.',
+  },
+  no_such_user: {
+    sqlstate: '28P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'no such user',
+    hint: 'Neither auth.file nor auth.query knows the user, or the user has no password there.',
+  },
+  auth_database_disabled: {
+    sqlstate: '55000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'authentication database "{database}" is disabled',
+    hint: 'ENABLE on the admin console lets auth.query ask it again.',
+  },
   auth_query_failed: {
     sqlstate: '57P03',
     severity: 'FATAL',

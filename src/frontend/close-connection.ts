@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { WeirError } from '../errors/errors.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
+import type { ClientWords } from './pgbouncer-words.ts';
 
 /** To close without a message, but in the regular way. */
 export const noMessage = Buffer.alloc(0);
@@ -14,7 +15,7 @@ export const noMessage = Buffer.alloc(0);
 const lingerMs = 1_000;
 
 /** The ErrorResponse for an error that ends a log-in. Always FATAL, because the connection is closed. */
-export function fatal(error: WeirError): Buffer {
+export function fatal(error: ClientWords): Buffer {
   const { sqlstate, message, detail, hint } = error;
   return errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint });
 }

@@ -114,6 +114,8 @@ export function pgbouncerWords(error: WeirError, isScram: boolean): string {
   switch (error.errorName) {
     case 'authentication_failed':
       return isScram ? 'SASL authentication failed' : 'password authentication failed';
+    case 'auth_query_failed':
+      return 'bouncer config error';
     case 'no_such_database':
       return `no such database: ${plain(name)}`;
     case 'database_disabled':
@@ -135,6 +137,7 @@ export function pgbouncerWords(error: WeirError, isScram: boolean): string {
     case 'killed':
       return 'admin forced disconnect';
     default:
+      if (error.message.startsWith('the server asks for a SCRAM password')) return 'wrong password type';
       return error.message.replaceAll(/\s+/g, ' ');
   }
 }

@@ -19,7 +19,7 @@ import { processCancel } from './cancel-request.ts';
 import type { Named } from './connection-log.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { GivenAwayError, type FreshConnections } from './fresh-connections.ts';
-import { addressOf, type Logins } from './logins.ts';
+import { addressOf, localAddress, type Logins } from './logins.ts';
 import { reasons } from './refusal-reasons.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
@@ -65,9 +65,6 @@ interface Conversation {
   readonly reader: MessageReader;
   readonly unsent: Unsent;
 }
-
-/** The address of a client on a Unix socket, as PgBouncer shows it. */
-const localAddress = 'unix';
 
 /**
  * Runs a log-in; never rejects.
@@ -276,5 +273,6 @@ function refuse(socket: Socket, error: unknown, who: Named, context: LoginContex
   if (reason !== undefined) options.onRefused(reason);
   const canReadText = !(error instanceof OtherProtocolError) || error.canReadText;
   if (!canReadText) closeAfter(socket, undefined);
-  else closeAfter(socket, error instanceof OldProtocolError ? fatalOfOldProtocol(answer) : fatal(answer));
+  else if (error instanceof OldProtocolError) closeAfter(socket, fatalOfOldProtocol(answer));
+  else closeAfter(socket, fatal(options.wordsFor?.(answer) ?? answer));
 }

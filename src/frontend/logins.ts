@@ -5,6 +5,9 @@
  */
 import type { Socket } from 'node:net';
 
+/** The address of a client on a Unix socket, as PgBouncer shows it. */
+export const localAddress = 'unix';
+
 /** One log-in or TLS handshake. */
 export interface LoginEntry {
   /** Must be called at its end; may be called several times. */

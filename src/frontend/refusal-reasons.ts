@@ -7,6 +7,9 @@ import type { RefusalReason } from './types.ts';
 /** The reason by which a refusal is counted. Errors without one (shutting_down, internal_error) are not counted. */
 export const reasons: Readonly<Partial<Record<ErrorName, RefusalReason>>> = {
   authentication_failed: 'wrong-password',
+  trust_failed: 'wrong-password',
+  no_such_user: 'wrong-password',
+  auth_database_disabled: 'auth-query',
   certificate_failed: 'no-certificate',
   certificate_required: 'no-certificate',
   peer_failed: 'hba',

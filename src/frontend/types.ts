@@ -10,6 +10,7 @@ import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Entry, Guest } from '../util/client-counts.ts';
 import type { ConnectionLog } from './connection-log.ts';
+import type { ClientWords } from './pgbouncer-words.ts';
 import type { Log } from '../observability/types.ts';
 import type { Unsent } from './unsent.ts';
 import type { TcpSettings } from './tcp-servers.ts';
@@ -109,6 +110,8 @@ export interface AcceptorOptions {
   readonly log: Log;
   /** Absent: it is not asked for. */
   readonly connections?: ConnectionLog | undefined;
+  /** What a client is told that is not let in. Absent: the error as it is. */
+  wordsFor?(error: WeirError): ClientWords;
   /** New clients are refused with shutting_down, except for the console. */
   isDraining(): boolean;
 }

@@ -16,8 +16,8 @@ describe('the answer to auth.query', () => {
     [[['ann', 'secret']], 'secret'],
     [[['ann', scram]], scram],
     [[], undefined],
-    [[['ann', null]], undefined],
-    [[['ann', '']], undefined],
+    [[['ann', null]], ''],
+    [[['ann', '']], ''],
     [[[null, null]], undefined],
     [[[null, 'secret']], undefined],
   ])('%j means %s', (rows, secret) => {

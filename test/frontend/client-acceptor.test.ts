@@ -8,6 +8,7 @@ import { createAcceptor } from '../../src/frontend/client-acceptor.ts';
 import { createListener } from '../../src/frontend/listener.ts';
 import { Request } from '../../src/protocol/codes.ts';
 import { cancelRequest, query, sslRequest, startupMessage, strings, terminate } from '../../src/protocol/write.ts';
+import { inPgbouncerWords } from '../../src/frontend/pgbouncer-words.ts';
 import type { AcceptorOptions } from '../../src/frontend/types.ts';
 import { until } from '../../integration/harness/until.ts';
 import { RawClient, doorOptions, gssEncRequest, newRecord, packet, passwordMessage, startFixture } from './fixture.ts';
@@ -47,6 +48,17 @@ async function expectReady(client: RawClient): Promise<void> {
 }
 
 describe('start-up', () => {
+  it('tells a client that is not let in what it is asked to tell', async () => {
+    const { dial } = await open({
+      findDatabase: () => 'unknown',
+      wordsFor: (error) => inPgbouncerWords(error, false),
+    });
+    expect(await (await dial()).startup(ann).refusal()).toMatchObject({
+      message: 'no such database: shop',
+      detail: 'database "shop" is not configured in Weir',
+    });
+  });
+
   it('hands over user, database and all parameters', async () => {
     const { fixture, dial } = await open();
     const options = '-c search_path=app -c weir.route=replica';

@@ -111,6 +111,7 @@ const own: readonly (readonly [key: SettingKey, value: unknown, why: string])[] 
     'pgbouncer',
     'through a Unix socket that only the system user of Weir can reach, as in PgBouncer',
   ],
+  ['auth.as', 'pgbouncer', 'trust lets in known users only, and refusals have the words of PgBouncer'],
   ['resize.enabled', false, 'pools have a fixed size, as in PgBouncer; true lets them grow and shrink'],
   ['queue_target', 0, 'clients wait for query_wait_timeout, as in PgBouncer; 50ms refuses them early in an overload'],
   [

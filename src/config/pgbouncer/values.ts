@@ -40,6 +40,7 @@ export function convert(kind: Kind, text: string, setting: SettingKey): Converte
   if (refused !== undefined) return { refused };
   const { type } = settingOf(setting);
   if (kind === 'file') return { value: text === '' ? null : resolve(text) };
+  if (kind === 'protocols') return protocolsOf(text);
   if (kind === 'list' || type.name === 'list') return { value: listOf(text) };
   if (kind === 'seconds' || type.name === 'duration') return durationOf(text, setting);
   if (typeof kind !== 'string') return { value: text.toLowerCase() };
@@ -48,6 +49,16 @@ export function convert(kind: Kind, text: string, setting: SettingKey): Converte
   if (type.name === 'boolean') return { value: number !== 0 };
   if (type.name === 'mode') return { value: number.toString(8).padStart(4, '0') };
   return { value: number };
+}
+
+/** PgBouncer's words for several versions; what there is not here is left out, as long as one is left. */
+function protocolsOf(text: string): Converted {
+  const words = listOf(text.toLowerCase().replaceAll(':', ','));
+  const isWord = words.length === 1 && ['secure', 'all', 'legacy', 'default'].includes(words[0] as string);
+  const own = isWord ? ['tlsv1.2', 'tlsv1.3'] : words.filter((word) => !['tlsv1.0', 'tlsv1.1'].includes(word));
+  if (own.length === 0) return { value: words };
+  const isLess = own.length < words.length || (isWord && words[0] !== 'secure' && words[0] !== 'default');
+  return { value: own, ...(isLess ? { note: 'is without TLS 1.0 and 1.1 here, which are not secure' } : {}) };
 }
 
 export function listOf(text: string): string[] {

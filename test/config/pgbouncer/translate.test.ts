@@ -147,6 +147,24 @@ describe('keys', () => {
     });
   });
 
+  it.each([
+    ['all', ['tlsv1.2', 'tlsv1.3'], true],
+    ['legacy', ['tlsv1.2', 'tlsv1.3'], true],
+    ['secure', ['tlsv1.2', 'tlsv1.3'], false],
+    ['tlsv1.0, tlsv1.1, tlsv1.2', ['tlsv1.2'], true],
+    ['tlsv1.3', ['tlsv1.3'], false],
+  ])('versions of TLS: %s', (words, protocols, isNoted) => {
+    const text = `${shop}client_tls_protocols = ${words}`;
+    expect(configOf(text).tls.client.protocols).toEqual(protocols);
+    const note = 'is without TLS 1.0 and 1.1 here, which are not secure';
+    expect(notesOf(text)).toEqual(isNoted ? [`p.ini:4: client_tls_protocols = ${words} ${note}`] : []);
+  });
+
+  it('a single server is left alone, and refusals are those of PgBouncer', () => {
+    const config = configOf(`${shop}auth_query = SELECT 1\nauth_user = a`);
+    expect(config).toMatchObject({ routing: { monitor: 'when-needed' }, auth: { as: 'pgbouncer', query: 'SELECT 1' } });
+  });
+
   it('the environment wins over the file', () => {
     const result = loadConfig({ file: 'p.ini', text: shop, env: { WEIR_HTTP: '127.0.0.1:9432' } });
     expect(result).toMatchObject({ config: { http: { port: 9432 } } });
