@@ -54,8 +54,8 @@ export function createActions(parts: ActionParts): ConsoleActions {
       return isFound;
     },
     resizePool: async (request) => resizePools(chosen, request, !parts.config().resize.enabled),
-    async setSetting(key, value) {
-      const changed = changeSetting(parts.config(), key, value);
+    async setSetting(key, value, also) {
+      const changed = changeSetting(parts.config(), key, value, also);
       if ('problem' in changed) throw refused(changed.problem);
       await parts.apply(changed.config);
     },
