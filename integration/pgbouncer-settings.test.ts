@@ -168,29 +168,33 @@ async function outcomes({ httpPort }: WeirAddresses): Promise<Record<string, num
   return Object.fromEntries(found.map(([, outcome = '', count]) => [outcome, Number(count)]));
 }
 
-test.each(['RESET ALL', 'DISCARD ALL', 'RESET work_mem'])('%s of a client undoes connect_query for nobody else', async (undo) => {
-  const weir = await start(1, { connect_query: "SET work_mem = '7MB'", default_pool_size: 1, max_pool_size: 1 });
-  const [one, other] = [
-    await connectPg(weir.url({ database, user: users.app })),
-    await connectPg(weir.url({ database, user: users.app })),
-  ];
-  const shown = async (client: pg.Client): Promise<string> => {
-    const { rows } = await client.query<{ pid: number; v: string }>(
-      "SELECT pg_backend_pid() AS pid, current_setting('work_mem') AS v",
-    );
-    return `${rows[0]?.pid} ${rows[0]?.v}`;
-  };
-  const before = await shown(one);
-  expect(before).toMatch(/ 7MB$/);
-  await one.query(undo);
-  expect(await shown(other)).toBe(before);
-  expect(await shown(one)).toBe(before);
-});
+test.each(['RESET ALL', 'DISCARD ALL', 'RESET work_mem'])(
+  '%s of a client undoes connect_query for nobody else',
+  async (undo) => {
+    const weir = await start(1, { connect_query: "SET work_mem = '7MB'", default_pool_size: 1, max_pool_size: 1 });
+    const [one, other] = [
+      await connectPg(weir.url({ database, user: users.app })),
+      await connectPg(weir.url({ database, user: users.app })),
+    ];
+    const shown = async (client: pg.Client): Promise<string> => {
+      const { rows } = await client.query<{ pid: number; v: string }>(
+        "SELECT pg_backend_pid() AS pid, current_setting('work_mem') AS v",
+      );
+      return `${rows[0]?.pid} ${rows[0]?.v}`;
+    };
+    const before = await shown(one);
+    expect(before).toMatch(/ 7MB$/);
+    await one.query(undo);
+    expect(await shown(other)).toBe(before);
+    expect(await shown(one)).toBe(before);
+  },
+);
 
 test('pool_idle_timeout forgets a pool when its last client has left', async () => {
   const weir = await start(1, { pool_idle_timeout: '1s', server_idle_timeout: '100ms' });
   const pools = async (): Promise<number> =>
-    (await ask<{ database: string; user: string }>(weir, 'SHOW POOLS')).filter(({ user }) => user === users.app2).length;
+    (await ask<{ database: string; user: string }>(weir, 'SHOW POOLS')).filter(({ user }) => user === users.app2)
+      .length;
   const client = await connectPg(weir.url({ database, user: users.app2 }));
   const first = await pidOf(client);
   await until('its server to be closed', async () => !(await isOpen(first)));
