@@ -8,6 +8,7 @@ import type { LoggedInClient } from '../frontend/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { ClientIdentity } from '../session/client-record.ts';
 import type { ReplicationSession } from '../session/replication.ts';
+import { numberOf, numbersOfPeer, withAllHops } from './peer-key.ts';
 
 export interface Key {
   readonly id: number;
@@ -32,6 +33,9 @@ const longKeysSince = 2;
 const largestPid = 2 ** 22;
 const largestNumber = 2 ** 31 - 1;
 
+/** As many numbers in a row are taken if nearly all are. */
+const mostTries = 64;
+
 interface Who {
   readonly session?: ClientSession;
   readonly replication?: ReplicationSession;
@@ -52,6 +56,9 @@ export interface Numbers {
 }
 
 export class Clients {
+  /** peer_id; 0: numbers need not say of which Weir they are. */
+  private readonly peerId: number;
+  private lastOfPeer: number;
   private readonly seats = new Map<number, Seat>();
   /** What its consoles have counted. */
   readonly consoleCounts: ConsoleCounts = { logins: 0, queries: 0 };
@@ -59,15 +66,19 @@ export class Clients {
   private readonly numbers: Numbers;
 
   /** @param lastId random, so that Weir processes in front of the same servers begin with different numbers */
-  constructor(lastId = randomInt(largestPid, largestNumber), numbers: Numbers = { every: 1, from: 0 }) {
+  constructor(lastId = randomInt(largestPid, largestNumber), numbers: Numbers = { every: 1, from: 0 }, peerId = 0) {
+    this.peerId = peerId;
+    this.lastOfPeer = lastId % numbersOfPeer;
+    this.lastOfPeer += numbers.from - (this.lastOfPeer % numbers.every);
     this.lastId = lastId - (lastId % numbers.every) + numbers.from;
     this.numbers = numbers;
   }
 
   /** Makes the number and secret of a new client that speaks version 3.`minor` of the protocol. */
   register(minor: number): Key {
-    const id = this.nextNumber();
-    const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
+    const id = this.freeOfPeer() ?? this.nextNumber();
+    const random = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
+    const secret = this.peerId === 0 ? random : withAllHops(random);
     this.seats.set(id, { secret, session: undefined, replication: undefined, console: undefined });
     return { id, secret };
   }
@@ -77,6 +88,18 @@ export class Clients {
     do this.lastId = this.following();
     while (this.seats.has(this.lastId));
     return this.lastId;
+  }
+
+  /** Undefined: those that other Weirs would know as numbers of this one are taken, or nearly all of them. The client can be cancelled here only. */
+  private freeOfPeer(): number | undefined {
+    const { every, from } = this.numbers;
+    for (let tries = this.peerId === 0 ? 0 : mostTries; tries > 0; tries--) {
+      this.lastOfPeer += every;
+      if (this.lastOfPeer >= numbersOfPeer) this.lastOfPeer = from;
+      const id = numberOf(this.lastOfPeer, this.peerId);
+      if (!this.seats.has(id)) return id;
+    }
+    return undefined;
   }
 
   private following(): number {
@@ -143,14 +166,18 @@ export class Clients {
     for (const seat of this.seats.values()) if (seat.console !== undefined) yield seat.console;
   }
 
+  /** A request that peers have passed on says so in its secret. */
+  private isSame(given: Uint8Array, secret: Uint8Array): boolean {
+    return timingSafeEqual(given, secret) || (this.peerId > 0 && timingSafeEqual(withAllHops(given), secret));
+  }
+
   /**
    * Handles a CancelRequest and calls `done` at its end.
    * @returns false: the key is unknown, and `done` is not called
    */
   cancel(id: number, secret: Uint8Array, done: () => void): boolean {
     const seat = this.seats.get(id);
-    if (seat === undefined || secret.length !== seat.secret.length || !timingSafeEqual(secret, seat.secret))
-      return false;
+    if (seat === undefined || secret.length !== seat.secret.length || !this.isSame(secret, seat.secret)) return false;
     const session = seat.session ?? seat.replication;
     if (session !== undefined) session.cancel(done);
     else {

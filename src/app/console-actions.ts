@@ -2,7 +2,7 @@
  * Implements the actions of the admin console on the databases, pools and clients of this process.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WaitingTls } from '../config/waiting-tls.ts';
+import { changeSetting } from '../config/change.ts';
 import type {
   ConsoleActions,
   ExplainRequest,
@@ -41,14 +41,10 @@ export function createActions(parts: ActionParts): ConsoleActions {
     if (database === undefined) throw refused(`there is no database "${name}"`);
     return [database];
   };
-  const waitingTls = new WaitingTls();
   return {
     ...pausing(chosen),
     ...killing(parts, chosen),
-    reload: () => {
-      waitingTls.forget();
-      return parts.reload();
-    },
+    reload: () => parts.reload(),
     shutdown: (mode) => parts.shutdown(mode),
     ...restarting(parts),
     async setDraining(node, isDraining) {
@@ -58,11 +54,9 @@ export function createActions(parts: ActionParts): ConsoleActions {
       return isFound;
     },
     resizePool: async (request) => resizePools(chosen, request, !parts.config().resize.enabled),
-    async setSetting(key, value) {
-      const changed = waitingTls.change(parts.config(), key, value);
+    async setSetting(key, value, also) {
+      const changed = changeSetting(parts.config(), key, value, also);
       if ('problem' in changed) throw refused(changed.problem);
-      if ('waitsFor' in changed)
-        return parts.services.log('warn', 'tls_waits', `${key} waits for other settings of TLS: ${changed.waitsFor}`);
       await parts.apply(changed.config);
     },
     tryNode: (added) => tryNode(parts.config(), added, parts.directory.all()),

@@ -13,6 +13,7 @@ import { fallbackRoom, followNode, hasWaiting, isToBeFilled } from './node-pools
 import type { ServerLogins } from './server-logins.ts';
 import type { DefaultsKeeper } from './session-defaults.ts';
 import type { Shared } from './shared.ts';
+import { UnusedPools } from './unused-pools.ts';
 import { serverKey } from '../util/server-key.ts';
 
 /** Accessors to the current state of the database. */
@@ -37,6 +38,7 @@ export class DatabasePools {
   private readonly parts: PoolParts;
   private readonly byNode = new Map<string, Map<string, Pool>>();
   private readonly budgets = new Map<string, Budget>();
+  private readonly unused = new UnusedPools();
 
   constructor(parts: PoolParts) {
     this.parts = parts;
@@ -76,6 +78,7 @@ export class DatabasePools {
         return server;
       },
       afterReset: (server) => this.parts.logins.connectQuery(server),
+      onCheckFailed: (server, why) => this.parts.logins.checkFailed(server, why),
       onResize: (stats) => {
         // Without a successful log-in the name may be a typing error: its pools are not logged.
         if (this.isProven) this.parts.shared.onResize(stats);
@@ -111,14 +114,17 @@ export class DatabasePools {
 
   /** max_user_connections of the user, on the server of the node. */
   private limitUser(node: NodeConfig, user: string): void {
+    this.budgetOf(node).limitUser(user, this.userLimit(user));
+  }
+
+  private userLimit(user: string): number {
     const { maxUserConnections, users } = this.parts.shared.config();
-    const limit = users.get(user)?.maxUserConnections ?? maxUserConnections;
-    this.budgetOf(node).limitUser(user, limit || Infinity);
+    return (users.get(user)?.maxUserConnections ?? maxUserConnections) || Infinity;
   }
 
   /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
-  takePlace(node: NodeConfig): Promise<Reserved | undefined> {
-    return this.budgetOf(node).reserve(node.name);
+  takePlace(node: NodeConfig, user: string): Promise<Reserved | undefined> {
+    return this.budgetOf(node).reserve(node.name, user, this.userLimit(user));
   }
 
   of(node: string): Iterable<Pool> {
@@ -159,6 +165,15 @@ export class DatabasePools {
         pool.reconnect();
         pool.close();
       }
+    }
+  }
+
+  /** pool_idle_timeout. @param clientUsers see UnusedPools.look() */
+  forgetUnused(nowMs: number, clientUsers: () => ReadonlySet<string>): void {
+    const { poolIdleTimeoutMs } = this.parts.config().pool;
+    for (const pool of this.unused.look(this.all(), poolIdleTimeoutMs, nowMs, clientUsers)) {
+      this.byNode.get(pool.node)?.delete(pool.user);
+      pool.close();
     }
   }
 

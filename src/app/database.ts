@@ -203,8 +203,8 @@ export class DatabaseRuntime implements Database {
   }
 
   /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
-  takePlace(node: NodeConfig): Promise<Reserved | undefined> {
-    return this.ofNodes.takePlace(node);
+  takePlace(node: NodeConfig, user: string): Promise<Reserved | undefined> {
+    return this.ofNodes.takePlace(node, user);
   }
 
   /** The size of a pool has changed for all workers of this Weir. */
@@ -233,6 +233,7 @@ export class DatabaseRuntime implements Database {
     this.roomLeft();
     this.waiting.sweep(nowMs);
     for (const pool of this.pools()) pool.sweep();
+    this.ofNodes.forgetUnused(nowMs, () => new Set(Array.from(this.sessions(), ({ user }) => this.serverUser(user))));
     this.usage.sweep(nowMs);
   }
 

@@ -100,7 +100,7 @@ export class Parts {
   constructor(options: PartsOptions) {
     this.options = options;
     const { current, logs, worker } = options;
-    this.clients = new Clients(undefined, worker?.numbers);
+    this.clients = new Clients(undefined, worker?.numbers, current.config.peerId);
     const cache = createSharedCache(worker, current, {
       log: logs.cacheLog,
       now: systemClock.nowMs,

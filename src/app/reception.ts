@@ -33,6 +33,7 @@ import type { Directory } from './directory.ts';
 import type { CancelKey } from '../workers/messages.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Limits } from './limits.ts';
+import { Peers } from './peers.ts';
 import { RefusedByServer, openReplication } from './replication.ts';
 import { countInUsage, leaveAtClose } from './while-open.ts';
 
@@ -47,7 +48,7 @@ export interface ReceptionParts {
   readonly credentials: Credentials;
   readonly authQuery: AuthQuery;
   nextServerId(): number;
-  readonly metrics: Pick<Metrics, 'authFailed'>;
+  readonly metrics: Pick<Metrics, 'authFailed' | 'peerCancelled'>;
   readonly memory: MemoryGate;
   readonly limits: Limits;
   /** Undefined: this process is the whole Weir. */
@@ -68,11 +69,17 @@ export class Reception {
   isDraining = false;
   private readonly parts: ReceptionParts;
   private readonly counts = new ClientCounts();
+  private readonly peers: Peers;
   /** Of the configuration that they were read from. */
   private limits: { readonly config: Config; readonly of: ClientLimits } | undefined;
 
   constructor(parts: ReceptionParts) {
     this.parts = parts;
+    this.peers = new Peers({
+      config: parts.config,
+      log: limitRepeats(parts.log, parts.services.nowMs),
+      count: (outcome) => parts.metrics.peerCancelled(outcome),
+    });
   }
 
   /** @throws Error that names file and line if auth.hba_file cannot be used */
@@ -148,8 +155,13 @@ export class Reception {
   private cancel(id: number, secret: Buffer, done: () => void): void {
     const { clients, worker } = this.parts;
     if (clients.cancel(id, secret, done)) return;
-    if (worker === undefined) done();
-    else void worker.cancelElsewhere({ id, secret }).then(done);
+    if (worker === undefined) this.passOn(id, secret, done);
+    else
+      void worker.cancelElsewhere({ id, secret }).then((isFound) => (isFound ? done() : this.passOn(id, secret, done)));
+  }
+
+  private passOn(id: number, secret: Buffer, done: () => void): void {
+    void this.peers.passOn(id, secret).then(done);
   }
 
   /** Another worker was asked first. True: the client is here, and its statement was cancelled. */

@@ -52,7 +52,7 @@ export async function openReplication(
   const node = await findNode(database, preferences, parts.services);
   if (socket.destroyed) return;
   const user = node.config.user ?? client.user;
-  const place = await database.takePlace(node.config);
+  const place = await database.takePlace(node.config, user);
   if (place === undefined) throw new WeirError('replication_full', { node: node.name });
   if (socket.destroyed) return place.release(true);
   const wanted = { ...parameters, replication: kind === 'physical' ? 'true' : 'database' };

@@ -90,6 +90,12 @@ export class ServerLogins {
     }
   }
 
+  /** server_check_query has found out that the connection does not work. */
+  checkFailed(server: ServerConnection, why: string): void {
+    const where = { database: this.parts.name, node: server.node.name, server: server.id };
+    this.parts.shared.loginLog('warn', 'server_check_failed', why, where);
+  }
+
   /** Rejects with ServerLoginError; `noteFailure` says what it means to the others. */
   async link(node: NodeConfig, user: string, parameters: Readonly<Record<string, string>> = {}): Promise<ServerLink> {
     const { name, shared } = this.parts;

@@ -45,7 +45,7 @@ export class StagedChange implements StagedChanges {
     this.ready = undefined;
     switch (change.do) {
       case 'set':
-        return this.prepareSetting(change.key, change.value);
+        return this.prepareSetting(change);
       case 'reload':
         return this.prepareReload();
       default:
@@ -71,15 +71,15 @@ export class StagedChange implements StagedChanges {
     return supervisorSettings(this.current.config);
   }
 
-  private prepareSetting(key: string, value: string): string {
-    const changed = changeSetting(this.current.config, key, value);
+  private prepareSetting({ key, value, also = [] }: Change & { readonly do: 'set' }): string {
+    const changed = changeSetting(this.current.config, key, value, also);
     if ('problem' in changed) throw new WeirError('console_refused', { what: changed.problem });
     this.reload.check(changed.config);
     this.ready = async () => {
       await this.reload.apply(changed.config);
       return [];
     };
-    return `${key} = ${value}`;
+    return [[key, value], ...also].map((pair) => pair.join(' = ')).join(', ');
   }
 
   private prepareNodes(change: Change & NodeChange): string {

@@ -14,6 +14,7 @@ export const serverStateMeanings = {
   shared: 'The same, and other clients may send short reads to it, too (a lane).',
   'being cancelled': 'Its client has given it back, and a CancelRequest to it is still under way.',
   resetting: 'DISCARD ALL, or most of it, removes what its last client has left.',
+  'being checked': 'It was idle for server_check_delay, and is asked server_check_query before a client gets it.',
   closed: 'Weir or the server has closed it, or it was lost.',
 } as const;
 
@@ -31,6 +32,8 @@ export const serverEventMeanings = {
   'reset begun': 'It was given back with something of its client on it.',
   'reset done': 'The server has answered the reset.',
   'kept idle': 'Nobody waits for it.',
+  'check begun': 'A client waits for a server, and it was idle for long.',
+  'check passed': 'The server has answered server_check_query.',
   closed: 'Its socket is closed, whoever has closed it.',
 } as const;
 
@@ -45,11 +48,12 @@ export const serverStates: StateTable<ServerState, ServerEvent> = {
     'kept idle': 'idle',
     closed: 'closed',
   },
-  idle: { 'handed out': 'active', closed: 'closed' },
+  idle: { 'handed out': 'active', 'check begun': 'being checked', closed: 'closed' },
   active: { 'lane opened': 'shared', 'given back': 'unassigned', closed: 'closed' },
   shared: { 'lane opened': 'shared', 'lane closed': 'active', 'given back': 'unassigned', closed: 'closed' },
   'being cancelled': { 'cancel arrived': 'unassigned', closed: 'closed' },
   resetting: { 'reset done': 'unassigned', closed: 'closed' },
+  'being checked': { 'check passed': 'unassigned', closed: 'closed' },
   closed: {},
 };
 
@@ -66,6 +70,7 @@ const shown: Readonly<Record<ServerState, ShownServerState>> = {
   shared: 'active',
   'being cancelled': 'resetting',
   resetting: 'resetting',
+  'being checked': 'resetting',
   closed: 'closing',
 };
 

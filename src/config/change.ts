@@ -71,28 +71,32 @@ export function keepNotReloadable(running: Config, next: Config): Config {
 
 export type Changed = { readonly config: Config } | { readonly problem: string };
 
-/** One setting changed, as written in `SET key = value`. A database that follows the global value goes on following. */
-export function changeSetting(config: Config, key: string, text: string): Changed {
-  return changeSettings(config, [[key, text]]);
-}
-
-/** Several at once, which must fit together only in the end. */
-export function changeSettings(config: Config, changes: Iterable<readonly [key: string, text: string]>): Changed {
+/**
+ * One setting changed, as written in `SET key = value`. A database that follows the global value goes on following.
+ * @param also others that change with it, because none of them can be used alone
+ */
+export function changeSetting(
+  config: Config,
+  key: string,
+  text: string,
+  also: readonly (readonly [key: string, text: string])[] = [],
+): Changed {
   const before = valuesOf(config);
   let values = before;
-  const explicit = new Set<SettingKey>();
-  for (const [key, text] of changes) {
-    if (!isSettingKey(key)) {
-      return { problem: `unknown setting ${key.slice(0, 80)}; the nearest is ${nearest(key, settingKeys) ?? ''}` };
+  const keys = new Set<SettingKey>();
+  for (const [name, value] of [...also, [key, text] as const]) {
+    if (!isSettingKey(name)) {
+      return { problem: `unknown setting ${name.slice(0, 80)}; the nearest is ${nearest(name, settingKeys) ?? ''}` };
     }
-    const setting = settingOf(key);
-    const parsed = setting.type.parseText(text);
-    if ('refused' in parsed) return { problem: refusal('SET', key, text, parsed.refused) };
-    if (!setting.isReloadable) return { problem: `${key} needs ${whatChanges(key)}: set it in the configuration file` };
-    values = withValue(values, key, parsed.value);
-    explicit.add(key);
+    const setting = settingOf(name);
+    const parsed = setting.type.parseText(value);
+    if ('refused' in parsed) return { problem: refusal('SET', name, value, parsed.refused) };
+    if (!setting.isReloadable)
+      return { problem: `${name} needs ${whatChanges(name)}: set it in the configuration file` };
+    values = withValue(values, name, parsed.value);
+    keys.add(name);
   }
-  const fitted = fitSizes(values, explicit);
+  const fitted = fitSizes(values, keys);
   if (fitted.problem !== undefined) return { problem: fitted.problem };
   const databases = new Map<string, DatabaseConfig>();
   for (const database of config.databases.values())

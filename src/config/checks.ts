@@ -180,7 +180,7 @@ function checkAuth(config: Config): KeyedProblem[] {
       });
     }
   }
-  problems.push(...checkQueries(config));
+  problems.push(...checkQueries(config), ...checkAny(config));
   if (config.auth.type === 'hba' && config.auth.hbaFile === undefined) {
     problems.push({ key: 'auth.hba_file', text: 'is missing: auth.type hba needs the file that says who may come in' });
   }
@@ -193,6 +193,17 @@ function checkAuth(config: Config): KeyedProblem[] {
     if (why !== undefined) problems.push({ key, text: `the file ${file} ${why}` });
   }
   return problems;
+}
+
+/** Anybody may come in under any name, so the name must not decide as whom Weir logs in to a server. */
+function checkAny({ auth, databases }: Config): KeyedProblem[] {
+  if (auth.type !== 'any') return [];
+  const lacking = [...databases.values()].find(({ primary, replicas, dns = [] }) =>
+    [primary, ...replicas, ...dns].some(({ user }) => user === undefined),
+  );
+  if (lacking === undefined) return [];
+  const text = `any needs a user in the URL of every node, such as postgres://app@host:5432: database ${lacking.name} has a node without`;
+  return [{ key: 'auth.type', text }];
 }
 
 /** Of all, and of each database that says something for itself. */
@@ -249,9 +260,10 @@ function lagWarnings({ databases, routing: { maxReplicaLagMs } }: Config): strin
 export function warningsFor(config: Config, users: ReadonlySet<string>): string[] {
   const warnings: string[] = [];
   const { type, adminUsers, user } = config.auth;
-  if (type === 'trust' && !(config.listenAddresses ?? [config.listen.host]).every(isLoopback)) {
-    warnings.push('auth.type: trust lets everybody in who can reach the port, which is not only this machine');
-  }
+  const lets = `auth.type: ${type} lets everybody in who can reach the port`;
+  const isLocal = (config.listenAddresses ?? [config.listen.host]).every(isLoopback);
+  if ((type === 'trust' || type === 'any') && !isLocal) warnings.push(`${lets}, which is not only this machine`);
+  if (type === 'any') warnings.push(`${lets}, under any name: auth.admin_users need no password on the admin console`);
   if (user !== undefined && !users.has(user)) {
     warnings.push(`auth.user: ${user} has no secret in auth.file: it can only log in to servers that ask for none`);
   }

@@ -123,6 +123,13 @@ export const tlsClientRows = {
     'reload',
     'Ciphers with clients up to TLS 1.2, such as HIGH:!aNULL; null = those of Node.',
   ),
+  'tls.client.tls13_ciphers': setting(
+    'tls13Ciphers',
+    optional(tls13Suites()),
+    undefined,
+    'reload',
+    'Cipher suites of TLS 1.3 with clients, the best first; null = AES 256, ChaCha20 and AES 128, all with an AEAD tag of 16 bytes.',
+  ),
 } as const satisfies Rows;
 
 export const tlsServerRows = {
@@ -156,7 +163,29 @@ export const tlsServerRows = {
     'reload',
     'Ciphers with servers up to TLS 1.2, such as HIGH:!aNULL; null = those of Node.',
   ),
+  'tls.server.tls13_ciphers': setting(
+    'tls13Ciphers',
+    optional(tls13Suites()),
+    undefined,
+    'reload',
+    'Cipher suites of TLS 1.3 with servers, the best first; null = AES 256, ChaCha20 and AES 128, all with an AEAD tag of 16 bytes.',
+  ),
 } as const satisfies Rows;
+
+/** The names of RFC 8446, which OpenSSL has too, with colons between them, as in PgBouncer and PostgreSQL. */
+function tls13Suites(): ValueType<string> {
+  const known = [
+    ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+    ...['TLS_AES_128_CCM_8_SHA256', 'TLS_AES_128_CCM_SHA256'],
+  ];
+  const allowed = `a list with colons of ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
+  const parse = (raw: unknown): Parsed<string> => {
+    const suites = typeof raw === 'string' ? raw.split(':') : [];
+    const isKnown = suites.length > 0 && suites.every((suite) => known.includes(suite));
+    return isKnown ? { value: suites.join(':') } : { refused: `is not ${allowed}` };
+  };
+  return { name: 'string', allowed, parse, parseText: (text) => parse(text.trim()), format: (value) => value };
+}
 
 /** PgBouncer's words; its tlsv1.0 and tlsv1.1 are refused, as by PostgreSQL. */
 function tlsProtocols(): ValueType<readonly string[]> {

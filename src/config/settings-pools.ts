@@ -5,6 +5,7 @@
 import { budgetRows } from './settings-budgets.ts';
 import { clientLimits, userPriorities, userSizes } from './settings-clients.ts';
 import { listeningRows } from './settings-listening.ts';
+import { peerRows } from './settings-peers.ts';
 import { poolTimes } from './settings-times.ts';
 import type { Rows } from './setting.ts';
 import { atLeast1ms, setting } from './setting.ts';
@@ -77,12 +78,13 @@ const reserve = {
 } as const satisfies Rows;
 
 /** The fields of Config that are in no section. */
-export const generalRows = { ...listeningRows, ...userSizes, ...clientLimits, ...userPriorities } as const;
+export const generalRows = { ...listeningRows, ...peerRows, ...userSizes, ...clientLimits, ...userPriorities } as const;
 /** Config.pool, and the pool of each database. */
 export const poolRows = { ...poolSizes, ...reserve, ...poolTimes, ...budgetRows } as const;
 /** All of them, in the order of SHOW CONFIG and docs/settings.md. */
 export const poolSettings = {
   ...listeningRows,
+  ...peerRows,
   ...poolSizes,
   ...userSizes,
   ...reserve,

@@ -56,6 +56,13 @@ export const poolTimes = {
     'per database',
     'Server connections unused for longer than this are closed, down to min_pool_size.',
   ),
+  pool_idle_timeout: setting(
+    'poolIdleTimeoutMs',
+    orZero('never'),
+    0,
+    'per database',
+    'A pool without clients and server connections is forgotten after this time, with its figures.',
+  ),
   server_round_robin: setting(
     'serverRoundRobin',
     boolean(),
@@ -77,12 +84,33 @@ export const poolTimes = {
     'per database',
     'Pause after a failed log-in to a server; it grows while log-ins go on failing.',
   ),
+  server_check_query: setting(
+    'serverCheckQuery',
+    optional(string('a statement, or <empty> for an empty one')),
+    undefined,
+    'per database',
+    'Asked of a server connection that was idle for server_check_delay, before a client gets it; if it fails, or is not answered within server_connect_timeout, the connection is closed and another one is taken. null: none is asked.',
+  ),
+  server_check_delay: setting(
+    'serverCheckDelayMs',
+    orZero('whenever it was idle'),
+    30 * second,
+    'per database',
+    'How long a server connection may be idle without being asked server_check_query.',
+  ),
+  server_fast_close: setting(
+    'serverFastClose',
+    boolean(),
+    false,
+    'per database',
+    'With pool_mode = session: a server connection that RECONNECT, or a reload with other servers, is to close is closed as soon as no transaction is open on it, and the client too; otherwise at the end of the session.',
+  ),
   connect_query: setting(
     'connectQuery',
     optional(string('a statement, or several')),
     undefined,
     'per database',
-    'Runs on each server connection when it is opened, before a client gets it, and again when it was reset (DISCARD ALL); an error is logged. Not for search_path, roles and client_encoding: use ALTER ROLE ... SET for those.',
+    'Runs on each server connection when it is opened, before a client gets it, and again when it was reset (DISCARD ALL), also by a client (RESET, DISCARD ALL), before the next client gets it; an error is logged. A setting that clients SET themselves goes back to the default of the role. Not for search_path, roles and client_encoding: use ALTER ROLE ... SET for those.',
   ),
   client_idle_timeout: setting(
     'clientIdleTimeoutMs',

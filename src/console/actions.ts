@@ -2,14 +2,12 @@
  * The commands that change something: RESIZE POOL, PAUSE ... SET, INVALIDATE; and EXPLAIN ROUTE. Parses their arguments
  * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN, which changes nothing.
  */
-import { whatChanges } from '../config/change.ts';
-import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import { explainPool } from './explain-pool.ts';
 import { knownDatabase } from './known-database.ts';
-import { weirKey, weirValue, withoutEffect } from './pgbouncer-settings.ts';
 import { restart } from './restart.ts';
-import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
+import { parseSet } from './set.ts';
+import { readList, readName, readNumber, readOptionalName, readPair, readTable, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
 import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';
 import type { InvalidateRequest, ResizeRequest, ShutdownMode } from './sources.ts';
@@ -131,33 +129,14 @@ const shutdown = action('SHUTDOWN', '[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]', 'en
 });
 
 const reload = action('RELOAD', '', 'read the configuration again', () => {
-  return async ({ sources }) => ({ notices: await sources.reload() });
-});
-
-const set = action('SET', 'key = value', 'change a setting until the next RELOAD', (scanner) => {
-  const key = readName(scanner, 'setting');
-  if (!scanner.takeSymbol('=') && !scanner.takeKeyword('TO')) throw syntaxError('write SET key = value');
-  const value = readValue(scanner, key);
-  return async ({ sources, isPgbouncer }) => {
-    const idle = isPgbouncer ? withoutEffect(key.toLowerCase()) : undefined;
-    if (idle !== undefined) return { notices: [idle] };
-    const settings = new Map([...sources.settings()].map((row) => [row.key, row]));
-    const known = settings.get(key) ?? settings.get(weirKey(key.toLowerCase()));
-    if (known === undefined) {
-      const guess = didYouMean(key, settings.keys());
-      throw refused(`there is no setting "${shorten(key)}"${guess === undefined ? '' : `; did you mean ${guess}?`}`);
-    }
-    if (!known.isChangeable)
-      throw refused(
-        `${known.key} cannot be changed while Weir runs: edit the configuration, and then it needs ${whatChanges(known.key)}`,
-      );
-    await sources.setSetting(known.key, weirValue(value, known));
-    // PgBouncer always has a query; Weir asks only if there is one.
-    const needsQuery = isPgbouncer && known.key === 'auth.user' && settings.get('auth.query')?.value === 'null';
-    if (needsQuery) await sources.setSetting('auth.query', 'default');
-    return {};
+  return async ({ sources, unapplied }) => {
+    const notices = await sources.reload();
+    unapplied.clear();
+    return { notices };
   };
 });
+
+const set = action('SET', 'key = value', 'change a setting until the next RELOAD', parseSet);
 
 function readInvalidate(scanner: Scanner): InvalidateRequest {
   if (scanner.takeKeyword('ALL')) return { tables: [], tags: [], all: true };

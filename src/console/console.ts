@@ -73,6 +73,7 @@ export function createConsole(options: ConsoleOptions): Console {
   const { sources, log, counts = { logins: 0, queries: 0 } } = options;
   const audit = createAudit(log, options.wholeLog ?? log);
   const window = createStatsWindow(sources, () => options.nowMs());
+  const unapplied = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
   const isWeirSetting = (key: string): boolean => {
     for (const row of sources.settings()) if (row.key === key) return true;
@@ -84,7 +85,7 @@ export function createConsole(options: ConsoleOptions): Console {
     const { command, text } = statement;
     const audited = { role: command.role, text };
     try {
-      const result = await runAllowed(statement, by, options, window, audit);
+      const result = await runAllowed(statement, by, options, { window, unapplied }, audit);
       audit.done(audited, by);
       return result;
     } catch (error) {
@@ -117,6 +118,12 @@ export function createConsole(options: ConsoleOptions): Console {
   };
 }
 
+/** What the console keeps from command to command. */
+interface Kept {
+  readonly window: StatsWindow;
+  readonly unapplied: Map<string, string>;
+}
+
 /** The error as its operator gets it. */
 const inWordsOf = ({ database }: Operator, error: unknown, command: string | undefined, text: string): unknown =>
   database === consoleDatabase && error instanceof WeirError ? asPgbouncer(error, command, text) : error;
@@ -126,7 +133,7 @@ async function runAllowed(
   statement: ConsoleStatement,
   by: ConsoleUser,
   options: ConsoleOptions,
-  window: StatsWindow,
+  kept: Kept,
   audit: Audit,
 ): Promise<CommandResult> {
   const { command, text } = statement;
@@ -137,7 +144,7 @@ async function runAllowed(
   }
   if (command.isEndless === true) audit.begun({ role: command.role, text }, by);
   try {
-    return await withAbort(runStatement(statement, by, options, window), by.signal);
+    return await withAbort(runStatement(statement, by, options, kept), by.signal);
   } catch (error) {
     if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
     if (error instanceof WeirError) throw error;
@@ -151,11 +158,11 @@ function runStatement(
   statement: ConsoleStatement,
   by: ConsoleUser,
   { sources, gather, nowMs }: ConsoleOptions,
-  window: StatsWindow,
+  kept: Kept,
 ): CommandResult | Promise<CommandResult> {
   const { detail = 'totals' } = statement.command;
-  if (gather !== undefined && detail !== 'none') return runForAll(statement, by, gather(detail), nowMs, window);
-  return statement.run({ sources, ...contextOf(by), window, nowMs: nowMs() });
+  if (gather !== undefined && detail !== 'none') return runForAll(statement, by, gather(detail), nowMs, kept);
+  return statement.run({ sources, ...contextOf(by), ...kept, nowMs: nowMs() });
 }
 
 type By = Pick<CommandContext, 'user' | 'signal' | 'isPgbouncer'>;
@@ -171,12 +178,12 @@ async function runForAll(
   by: ConsoleUser,
   gathered: Promise<ConsoleSources>,
   nowMs: () => number,
-  own: StatsWindow,
+  kept: Kept,
 ): Promise<CommandResult> {
   const sources = await gathered;
   const { periods } = sources;
-  const window = periods === undefined ? own : statsView(sources, () => periods);
-  const result = await statement.run({ sources, ...contextOf(by), window, nowMs: nowMs() });
+  const window = periods === undefined ? kept.window : statsView(sources, () => periods);
+  const result = await statement.run({ sources, ...contextOf(by), ...kept, window, nowMs: nowMs() });
   const notices = [...(result.notices ?? []), ...(sources.notices?.() ?? [])];
   return { ...result, notices };
 }

@@ -4,6 +4,7 @@
 import { columnsOf, show } from './types.ts';
 import type { CommandContext } from './types.ts';
 import { openServers } from './open-servers.ts';
+import { peersOf } from './show-pgbouncer.ts';
 
 interface NamedNumber {
   readonly name: string;
@@ -42,9 +43,9 @@ export const showLists = show<NamedNumber>(
     return Object.entries({
       databases: count(sources.databases()) + (isPgbouncer ? 1 : 0),
       users: count(sources.users()),
-      peers: 0,
+      peers: peersOf(context).length,
       pools: countPools(context),
-      peer_pools: 0,
+      peer_pools: peersOf(context).length,
       free_clients: 0,
       used_clients: clients.length + consoles,
       login_clients: clients.filter((client) => client.state === 'login').length,

@@ -1,7 +1,8 @@
 /**
  * SHOW commands that are there for PgBouncer's users: MEM, FDS, DNS_HOSTS, DNS_ZONES, PEERS and PEER_POOLS, with its
- * columns. Weir keeps no DNS cache and has no peers: its workers cancel for each other.
+ * columns. Weir keeps no DNS cache, and no pools of connections to peers: each cancel request has its own.
  */
+import { peerMap, type PeerAddress } from '../config/peers.ts';
 import { columnsOf, show } from './types.ts';
 import type { CommandContext, ConsoleCommand } from './types.ts';
 
@@ -90,14 +91,48 @@ function empty(name: string, help: string, columns: readonly string[]): ConsoleC
 }
 
 const noCache = 'empty: Weir keeps no DNS cache (SHOW NODES has the replicas found in DNS)';
-const noPeers = 'empty: the workers of Weir cancel for each other';
-const cancels = ['cl_active_cancel_req int', 'cl_waiting_cancel_req int', 'sv_active_cancel int', 'sv_login int'];
+const peerType = peerMap();
+
+/** The setting `peers`. */
+export function peersOf({ sources }: CommandContext): readonly PeerAddress[] {
+  for (const { key, value } of sources.settings()) {
+    const parsed = key === 'peers' ? peerType.parseText(value) : undefined;
+    if (parsed !== undefined && 'value' in parsed) return parsed.value;
+  }
+  return [];
+}
+
+const p = columnsOf<PeerAddress>();
+
+const peers = show<PeerAddress>(
+  'PEERS',
+  'to whom cancel requests are passed on (setting peers)',
+  [
+    p.int('peer_id', ({ id }) => id),
+    p.text('host', ({ host }) => host),
+    p.int('port', ({ port }) => port),
+    p.int('pool_size', nothing),
+  ],
+  peersOf,
+);
+
+const peerPools = show<PeerAddress>(
+  'PEER_POOLS',
+  'the same; there are no pools of connections to them: weir_peer_cancels_total counts the cancel requests',
+  [
+    p.int('peer_id', ({ id }) => id),
+    ...['cl_active_cancel_req', 'cl_waiting_cancel_req', 'sv_active_cancel', 'sv_login'].map((name) =>
+      p.int(name, nothing),
+    ),
+  ],
+  peersOf,
+);
 
 export const showOfPgbouncer: readonly ConsoleCommand[] = [
   memory,
   fds,
   empty('DNS_HOSTS', noCache, ['hostname', 'ttl int', 'addrs']),
   empty('DNS_ZONES', noCache, ['zonename', 'serial int', 'count int']),
-  empty('PEERS', noPeers, ['peer_id int', 'host', 'port int', 'pool_size int']),
-  empty('PEER_POOLS', noPeers, ['peer_id int', ...cancels]),
+  peers,
+  peerPools,
 ];

@@ -91,6 +91,9 @@ export interface ResizeOutcome {
   readonly isToCome?: true;
 }
 
+/** Keys and values as in SET. */
+export type OtherSettings = readonly (readonly [key: string, value: string])[];
+
 /** A table of INVALIDATE TABLE, folded to lower case unless quoted. */
 export interface TableName {
   readonly schema: string | undefined;
@@ -188,8 +191,11 @@ export interface ConsoleActions {
   setDraining(node: string, isDraining: boolean): Promise<boolean>;
   /** Takes effect at once. Refuses names for which there is no pool. */
   resizePool(request: ResizeRequest): Promise<readonly ResizeOutcome[]>;
-  /** Refuses a bad value. The console has checked that the key exists and is changeable. */
-  setSetting(key: string, value: string): Promise<void>;
+  /**
+   * Refuses a bad value. The console has checked that the key exists and is changeable.
+   * @param also what has to change at the same moment
+   */
+  setSetting(key: string, value: string, also?: OtherSettings): Promise<void>;
   /**
    * Looks at a node that may be added, and resolves to it with its name. Refuses one that cannot be reached, or is not a standby
    * of the cluster.

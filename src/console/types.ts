@@ -24,6 +24,8 @@ export interface CommandContext {
   readonly isPgbouncer: boolean;
   /** Fires when the operator cancels the command or disconnects. */
   readonly signal: AbortSignal;
+  /** By key: settings of TLS that SET has given and that cannot be used without others. Of all operators of this process. */
+  readonly unapplied: Map<string, string>;
   /** Totals of the last two periods, for averages. */
   readonly window: StatsView;
   /** Monotonic time in ms. */

@@ -61,7 +61,7 @@ export const sessionErrors = {
     severity: 'FATAL',
     level: 'warn',
     message: 'no connection to node {node} is left for replication',
-    hint: 'Raise max_db_connections, or max_connections of the server.',
+    hint: 'Raise max_db_connections, max_user_connections of the user, or max_connections of the server.',
   },
   startup_setting_refused: {
     sqlstate: '22023',
@@ -76,6 +76,13 @@ export const sessionErrors = {
     level: 'warn',
     message: 'waited {waited} ms for a server connection of {pool}, longer than query_wait_timeout: {why}',
     hint: '{todo}',
+  },
+  fast_closed: {
+    sqlstate: '57P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'the server connection of this session is closed by RECONNECT or a reload, and the session with it',
+    hint: 'Connect again. server_fast_close = false keeps sessions until they end by themselves.',
   },
   limit_reached: {
     sqlstate: '53400',

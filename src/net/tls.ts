@@ -6,7 +6,7 @@
 import { X509Certificate, constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { createSecureContext } from 'node:tls';
+import { DEFAULT_CIPHERS, createSecureContext } from 'node:tls';
 import type { ConnectionOptions, SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TlsSide } from '../config/config.ts';
 
@@ -41,7 +41,16 @@ function readPem(side: SideName, key: 'cert' | 'key' | 'ca', file: string): Buff
   }
 }
 
-const tls13Ciphers = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
+const usualTls13 = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
+const usualTls12 = DEFAULT_CIPHERS.split(':')
+  .filter((name) => !name.startsWith('TLS_'))
+  .join(':');
+
+/** Node takes the cipher suites of TLS 1.3, which have names of their own, in the same list as those before it. */
+function ciphersOf({ ciphers, tls13Ciphers }: TlsSide): Pick<SecureContextOptions, 'ciphers'> {
+  if (ciphers === undefined && tls13Ciphers === undefined) return {};
+  return { ciphers: `${tls13Ciphers ?? usualTls13}:${ciphers ?? usualTls12}` };
+}
 
 /** Reads the files and has OpenSSL check each by itself, so that the error can name the file. */
 function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
@@ -53,8 +62,7 @@ function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
   const context: SecureContextOptions = {
     minVersion: protocols.includes('tlsv1.2') ? 'TLSv1.2' : 'TLSv1.3',
     ...(protocols.includes('tlsv1.3') ? {} : { maxVersion: 'TLSv1.2' }),
-    // The ciphers of TLS 1.3 have names of their own in the same list.
-    ...(ciphers === undefined ? {} : { ciphers: `${tls13Ciphers}:${ciphers}` }),
+    ...ciphersOf(side),
   };
   if (ciphers !== undefined) checkWithOpenSsl(`${name}.ciphers: ${ciphers} cannot be used`, { ciphers });
   if (side.ca !== undefined) {

@@ -58,6 +58,9 @@ export function registerReasons(registry: Registry, now: () => ProcessFigures): 
   pulled(registry, 'counter', 'weir_node_ejections_total', 'Times a node was taken out of routing', () =>
     byReason(now().ejections),
   );
+  pulled(registry, 'counter', 'weir_peer_cancels_total', 'CancelRequests for clients of other Weirs (peers)', () =>
+    Object.entries(now().peerCancels ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  );
   pulled(registry, 'counter', 'weir_auth_failures_total', 'Log-ins of clients refused', () =>
     byReason(now().authFailures),
   );

@@ -26,6 +26,8 @@ export interface Metrics {
   text(): Promise<string>;
   /** Counts a refused log-in. `reason` is one of a fixed set (RefusalReason), never user input. */
   authFailed(reason: string): void;
+  /** A CancelRequest for a client of another Weir: what became of it. */
+  peerCancelled(outcome: string): void;
   /** Counts an ejection of a node: "connect", "lost", "timeout", "shutdown" ... */
   nodeEjected(reason: string): void;
   /** Counts an exception that was not expected. */
@@ -104,6 +106,7 @@ export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSou
       return registry.metrics();
     },
     authFailed: (reason) => counters.authFailures.add(reason),
+    peerCancelled: (outcome) => counters.peerCancels.add(outcome),
     nodeEjected: (reason) => counters.ejections.add(reason),
     unexpectedError: () => void counters.unexpectedErrors++,
     eventLoopDelayMs: () => (counters.eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,

@@ -44,6 +44,7 @@ class ResizeTotals {
 export class ProcessCounters {
   readonly authFailures = new ReasonCounter();
   readonly ejections = new ReasonCounter();
+  readonly peerCancels = new ReasonCounter();
   unexpectedErrors = 0;
   readonly eventLoop = createEventLoopDelay();
   readonly busy = createBusyShare();
@@ -56,6 +57,7 @@ export class ProcessCounters {
     return {
       authFailures: this.authFailures.read(),
       ejections: this.ejections.read(),
+      peerCancels: this.peerCancels.read(),
       resizes: this.resizes.read(sources.pools()),
       unexpectedErrors: this.unexpectedErrors,
       eventLoop: this.eventLoop.summary(),

@@ -29,6 +29,8 @@ export interface BusyShare {
 export interface ProcessFigures {
   readonly authFailures: Counts;
   readonly ejections: Counts;
+  /** CancelRequests for clients of other Weirs (peers), by what became of them. Absent: of a worker that knew of none. */
+  readonly peerCancels?: Counts;
   /** By `direction:reason`, over all pools since the start. */
   readonly resizes: Counts;
   readonly unexpectedErrors: number;

@@ -76,8 +76,11 @@ export interface Budget {
    * @returns undefined: that may begin at once. False: the place is lost
    */
   vacated(member: BudgetMember, server: PlaceUser): Promise<boolean> | undefined;
-  /** Takes a place for a connection outside of the pools (replication). Undefined: a limit is reached. */
-  reserve(node: string): Promise<Reserved | undefined>;
+  /**
+   * Takes a place for a connection outside of the pools (replication). Undefined: a limit is reached.
+   * @param limit max_user_connections of the user; Infinity: none
+   */
+  reserve(node: string, user: string, limit: number): Promise<Reserved | undefined>;
 }
 
 export interface Reserved {

@@ -14,14 +14,12 @@ import type {
   Shortage,
 } from './budget-types.ts';
 import { ExactPlaces } from './exact-places.ts';
+import { starvedOf, takeTurn, turnMs } from './turns.ts';
 import { PlacesOfUsers } from './user-places.ts';
 import { serverKey } from '../util/server-key.ts';
 
 /** What the budget of a node calls of whoever takes a place. */
 type Yielding = Pick<BudgetMember, 'yieldIdle' | 'starvedMs'> & Partial<Pick<BudgetMember, 'user'>>;
-
-/** A pool that has no connection for so long, while its clients wait, takes turns with those that have. */
-const turnMs = 500;
 
 /** What a Weir may have of the connections that several Weirs have together; it may change at any moment. */
 export interface ShareOfNode {
@@ -103,23 +101,13 @@ export class NodeBudget implements Budget {
       if (member !== forWhom && member.yieldIdle() && this.room > 0) return true;
       if (this.places.closing > 0) return false;
     }
-    if (forWhom.starvedMs >= turnMs) this.takeTurn();
+    if (forWhom.starvedMs >= turnMs) takeTurn(this.members);
     return false;
-  }
-
-  /** Of pools that never have an idle connection, the one with most closes the next that comes back. */
-  private takeTurn(): void {
-    const most = [...this.members].sort((a, b) => b.inUse - a.inUse).find((member) => member.yieldNext());
-    if (most === undefined) return;
-    // Of those that have as many, another one is next.
-    this.members.delete(most);
-    this.members.add(most);
   }
 
   /** Before those that had it: whoever has waited longest without any. */
   private serveStarved(): void {
-    const starved = [...this.members].filter(({ starvedMs }) => starvedMs >= turnMs);
-    starved.sort((a, b) => b.starvedMs - a.starvedMs);
+    const starved = starvedOf(this.members);
     for (const member of starved) if (this.room > 0) member.retry();
     if (starved.every(({ starvedMs }) => starvedMs === 0)) for (const member of this.members) member.keepNext();
   }
@@ -149,21 +137,26 @@ export class NodeBudget implements Budget {
     for (const member of this.members) if (this.room > 0 && member.waiting > 0) member.retry();
   }
 
-  reserve(): Promise<Reserved | undefined> {
-    const isTaken = this.tryTake({ yieldIdle: () => false, starvedMs: 0 });
-    return Promise.resolve(isTaken ? this.reserved() : undefined);
+  reserve(_node: string, user: string, limit: number): Promise<Reserved | undefined> {
+    const { users } = this.ofNode ?? this;
+    users.enter(user, limit);
+    const isTaken = this.tryTake({ yieldIdle: () => false, starvedMs: 0, user });
+    if (!isTaken) users.tidy(user);
+    return Promise.resolve(isTaken ? this.reserved(user) : undefined);
   }
 
-  private reserved(): Reserved {
-    const { places } = this.ofNode ?? this;
+  private reserved(user: string): Reserved {
+    const { places, users } = this.ofNode ?? this;
     let pid: number | undefined;
     return {
       opened: (processId) => places.opened((pid = processId)),
       release: (isGone) => {
         const { share } = this.ofNode ?? this;
         if (this.ofNode !== undefined) this.taken--;
+        users.give(user);
         if (pid === undefined) (this.ofNode ?? this).freed();
         else places.closed(pid, isGone, share);
+        users.retry(user);
       },
     };
   }

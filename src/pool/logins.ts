@@ -288,6 +288,7 @@ export class Logins implements BudgetMember {
   /** The limit or the minimum of the pool has changed. */
   sizeChanged(): void {
     this.state.options.budget.resized(this);
+    this.open();
   }
 
   /** The pool is closed and opens no more connections. */

@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly random: () => number;
   /** Opens one connection; rejects with a ConnectProblem. `onClosed` tells of its end, whenever that is. */
   readonly connect: (onClosed: (server: ServerConnection) => void) => Promise<ServerConnection>;
+  /** A connection did not answer server_check_query as it should, and is closed; absent: nobody wants to know. */
+  readonly onCheckFailed?: (server: ServerConnection, why: string) => void;
   /** Done on a connection that was reset, before the next client gets it; absent: nothing. Never rejects. */
   readonly afterReset?: (server: ServerConnection) => Promise<void>;
   /** The limit of the pool has changed; `lastResize` says why. */

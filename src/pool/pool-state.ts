@@ -26,7 +26,7 @@ export class PoolState {
   readonly all = new Set<ServerConnection>();
   /** Those in the state "idle", in the order of their last use. */
   readonly idle: ServerConnection[] = [];
-  /** Those in the states "resetting" and "being cancelled", and when they are closed if that has not ended by then; ms. */
+  /** Those in the states "resetting", "being cancelled" and "being checked", and when they are closed if that has not ended by then; ms. */
   readonly resetting = new Map<ServerConnection, number>();
   /** Log-ins under way. */
   logins = 0;

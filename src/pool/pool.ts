@@ -7,7 +7,7 @@ import type { PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { isOtherSize, resized, type Bounds, type PoolSize } from './bounds.ts';
-import { takeIdle } from './idle.ts';
+import { takeChecked } from './check.ts';
 import { Logins } from './logins.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolState } from './pool-state.ts';
@@ -30,6 +30,8 @@ export class Pool implements PoolControl {
   /** The node's role as of the last change of the topology. When it changes, all servers are closed. */
   role: 'primary' | 'replica' | 'unknown' = 'unknown';
   readonly atOnce: StatementsAtOnce;
+  /** With server_fast_close: servers whose clients are to end with them. */
+  readonly endsSession = new WeakSet<ServerConnection>();
   private readonly state: PoolState;
   private readonly returns: Returns;
   private readonly logins: Logins;
@@ -54,8 +56,8 @@ export class Pool implements PoolControl {
   tryCheckout(isFit?: (server: ServerConnection) => boolean): ServerConnection | undefined {
     const { state } = this;
     if (state.idle.length === 0 || state.queue.length > 0 || state.isPaused || state.isHeldBack) return undefined;
-    const server = takeIdle(state.idle, state.settings.serverRoundRobin, isFit);
-    return state.handedOut(server) ? server : this.tryCheckout(isFit);
+    const server = takeChecked(state, isFit);
+    return server === undefined || state.handedOut(server) ? server : this.tryCheckout(isFit);
   }
 
   /** That very server, if it is idle and no client waits for one already. */
@@ -121,6 +123,7 @@ export class Pool implements PoolControl {
     const refusal = this.logins.refusalNow();
     if (refusal !== undefined) return void waiter.refused(refusal, waiter.mayGoElsewhere);
     const entry = this.state.queue.join(waiter, sinceMs, sinceMs + this.state.settings.queryWaitTimeoutMs);
+    this.returns.checkIdle();
     this.logins.open();
     return entry;
   }
@@ -171,7 +174,6 @@ export class Pool implements PoolControl {
     state.moveLimit(to);
     state.options.onResize(this.stats());
     this.logins.sizeChanged();
-    this.logins.open();
   }
 
   keepWarm(count: number): void {
@@ -180,11 +182,9 @@ export class Pool implements PoolControl {
 
   setBounds(bounds: Bounds, why: string): void {
     const { limit, min, max } = resized(this.state.size, bounds);
-    this.state.size.min = min;
-    this.state.size.max = max;
+    Object.assign(this.state.size, { min, max });
     this.setLimit(limit, 'operator', why);
     this.logins.sizeChanged();
-    this.logins.open();
   }
 
   /** The size that the pool has in all processes together, which count and log changes elsewhere. */
@@ -203,14 +203,12 @@ export class Pool implements PoolControl {
     const before = state.settings;
     state.settings = settings;
     if (!isOtherSize(before, settings)) return this.logins.open();
-    state.size.min = settings.minPoolSize;
-    state.size.max = settings.maxPoolSize;
-    const isOtherDefault = before.defaultPoolSize !== settings.defaultPoolSize;
-    const limit = isOtherDefault ? settings.defaultPoolSize : state.size.limit;
-    const fitted = resized({ limit, min: state.size.min, max: state.size.max }, {});
+    const { defaultPoolSize, minPoolSize: min, maxPoolSize: max } = settings;
+    Object.assign(state.size, { min, max });
+    const limit = before.defaultPoolSize === defaultPoolSize ? state.size.limit : defaultPoolSize;
+    const fitted = resized({ limit, min, max }, {});
     this.setLimit(fitted.limit, 'reload', 'its settings were changed');
     this.logins.sizeChanged();
-    this.logins.open();
   }
 
   pause(why: 'PAUSE' | 'KILL' = 'PAUSE'): void {
@@ -233,6 +231,8 @@ export class Pool implements PoolControl {
 
   reconnect(): void {
     this.state.replaceAll();
+    const isFast = this.state.settings.serverFastClose && this.isSession;
+    if (isFast) for (const server of this.state.all) this.endsSession.add(server);
     for (const server of [...this.state.idle]) server.close('RECONNECT');
   }
 

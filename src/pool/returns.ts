@@ -3,6 +3,7 @@
  * idle, or closes them. Made by pool.ts; logins.ts brings it the new ones.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import { checkServer, checkTookTooLong, checksUnderWay, mustCheckNext } from './check.ts';
 import { takeIdle } from './idle.ts';
 import type { PoolState } from './pool-state.ts';
 import { resetServer } from './reset.ts';
@@ -79,8 +80,21 @@ export class Returns {
   /** Hands idle servers to those who wait, who have waited for the end of a pause, or for another statement. */
   serveIdle(): void {
     const { state } = this;
-    while (state.idle.length > 0 && state.queue.length > 0 && !state.isPaused && !state.isHeldBack)
+    while (state.idle.length > 0 && state.queue.length > 0 && !state.isPaused && !state.isHeldBack) {
+      if (mustCheckNext(state)) return this.checkIdle();
       this.grant(takeIdle(state.idle, state.settings.serverRoundRobin));
+    }
+  }
+
+  /** For each client that waits: asks one of the servers that were idle for long whether it works. */
+  checkIdle(): void {
+    const { state } = this;
+    const { idle, queue } = state;
+    if (idle.length === 0 || state.isPaused || state.isHeldBack || !mustCheckNext(state)) return;
+    for (let missing = queue.length - checksUnderWay(state); missing > 0 && idle.length > 0; missing--) {
+      const server = takeIdle(idle, state.settings.serverRoundRobin);
+      checkServer(state, server, () => this.available(server));
+    }
   }
 
   /** Hands it to the client that is next in the queue. There must be one. */
@@ -105,10 +119,12 @@ export class Returns {
     }
   }
 
-  /** Closes servers whose reset takes too long. */
+  /** Closes servers whose reset, or check, takes too long. */
   sweep(nowMs: number): void {
-    for (const [server, deadlineMs] of this.state.resetting) {
-      if (nowMs >= deadlineMs) server.destroy('the reset took too long');
+    for (const [server, deadlineMs] of [...this.state.resetting]) {
+      if (nowMs < deadlineMs) continue;
+      if (server.state === 'being checked') checkTookTooLong(this.state, server);
+      else server.destroy('the reset took too long');
     }
   }
 }

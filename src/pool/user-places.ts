@@ -1,8 +1,9 @@
 /**
  * The connections of one user to one server, over the pools of all databases: no more of them than max_user_connections. A pool
- * of the user that needs one makes another pool of the user close an idle one. Used by budget.ts.
+ * of the user that needs one makes another pool of the user close an idle one, or takes turns with it. Used by budget.ts.
  */
 import type { BudgetMember } from './budget-types.ts';
+import { starvedOf, takeTurn, turnMs } from './turns.ts';
 
 export class UserPlaces {
   /** Infinity: no limit. */
@@ -15,9 +16,10 @@ export class UserPlaces {
   }
 
   /** False: no place is free, and none can be made free. */
-  makeRoom(forWhom: object): boolean {
+  makeRoom(forWhom: Pick<BudgetMember, 'starvedMs'>): boolean {
     if (!this.isFull) return true;
     for (const member of this.members) if (member !== forWhom && member.yieldIdle() && !this.isFull) return true;
+    if (forWhom.starvedMs >= turnMs) takeTurn(this.members);
     return false;
   }
 
@@ -65,10 +67,19 @@ export class PlacesOfUsers {
   retry(user: string): void {
     const places = this.users.get(user);
     if (places === undefined || places.limit === Infinity) return;
+    for (const member of starvedOf(places.members)) if (!places.isFull) member.retry();
     for (const member of places.members) if (!places.isFull && member.waiting > 0) member.retry();
   }
 
-  private tidy(user: string): void {
+  /** A connection outside of the pools is about to take a place; call tidy() if it gets none. */
+  enter(user: string, limit: number): void {
+    let places = this.users.get(user);
+    if (places === undefined) this.users.set(user, (places = new UserPlaces()));
+    places.limit = limit;
+  }
+
+  /** Forgets a user who has nothing. */
+  tidy(user: string): void {
     const places = this.users.get(user);
     if (places?.members.size === 0 && places.taken === 0) this.users.delete(user);
   }

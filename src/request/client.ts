@@ -14,6 +14,7 @@ import { advance } from './handle-request.ts';
 import type { ClientIdentity } from '../session/client-record.ts';
 import { Intake } from './intake.ts';
 import type { Preferences } from '../session/preferences.ts';
+import { closeFast } from './fast-close.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
 import { probeUnread } from '../session/probe-unread.ts';
@@ -136,6 +137,7 @@ export class ClientSession extends Session implements WireHandler {
   }
 
   answered(): void {
+    if (this.server?.isCloseNeeded === true) closeFast(this);
     this.handOver?.schedule();
   }
 
@@ -195,7 +197,9 @@ export class ClientSession extends Session implements WireHandler {
     noteTaken(this);
     probeUnread(this);
     countBytes(this);
-    if (!this.isClosed) endLate(this, nowMs);
+    if (this.isClosed) return;
+    closeFast(this);
+    endLate(this, nowMs);
   }
 
   /** No statement is running and no transaction is open: the session can be closed without loss. */

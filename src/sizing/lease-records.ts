@@ -4,7 +4,7 @@
  */
 import type { Shortage } from '../pool/budget-types.ts';
 import type { ResizeRecord } from '../pool/types.ts';
-import { leaseKey, type LeasedPool, type LeaseSize } from './lease-types.ts';
+import { leaseKey, userOf, type LeasedPool, type LeaseSize } from './lease-types.ts';
 
 /** A limit, and the places that count against it. */
 export class Level {
@@ -87,7 +87,7 @@ export class PoolRecord {
   constructor(name: LeasedPool, server: ServerRecord) {
     this.name = name;
     this.database = server.database(name.database);
-    this.user = server.user(name.user);
+    this.user = server.user(userOf(name));
     this.server = server;
   }
 
@@ -143,7 +143,7 @@ export class ServerRecord {
     return level;
   }
 
-  /** @param name undefined: replication connections, which count against no limit of a user */
+  /** @param name undefined: connections that count against no limit of a user */
   user(name: string | undefined): Level {
     if (name === undefined) return new Level('user');
     let level = this.users.get(name);
@@ -184,10 +184,11 @@ export class ServerRecord {
     }
     if (pool.accounts.size > 0 || pool.lost > 0) return;
     this.pools.delete(leaseKey(pool.name));
-    const { database, user } = pool.name;
+    const { database } = pool.name;
+    const user = userOf(pool.name);
     const others = [...this.pools.values()].map(({ name }) => name);
     if (!others.some((other) => other.database === database)) this.databases.delete(database);
-    if (user !== undefined && !others.some((other) => other.user === user)) this.users.delete(user);
+    if (user !== undefined && !others.some((other) => userOf(other) === user)) this.users.delete(user);
   }
 
   /** What the workers need, and what its pools may have by their own limits. */

@@ -13,6 +13,8 @@ export interface LeasedPool {
   readonly node: string;
   /** host:port */
   readonly server: string;
+  /** Of replication connections: for whose max_user_connections they count. */
+  readonly countsFor?: string;
 }
 
 export interface LeaseSize {
@@ -58,8 +60,13 @@ export interface SaidSize {
 }
 
 /** Reads the name of a pool as one text. */
-export function leaseKey({ database, user, node, server }: LeasedPool): string {
-  return JSON.stringify([database, user ?? null, node, server]);
+export function leaseKey({ database, user, node, server, countsFor }: LeasedPool): string {
+  return JSON.stringify([database, user ?? null, node, server, ...(countsFor === undefined ? [] : [countsFor])]);
+}
+
+/** For whose max_user_connections the connections count; undefined: for nobody's. */
+export function userOf({ user, countsFor }: LeasedPool): string | undefined {
+  return user ?? countsFor;
 }
 
 export function serverOfKey(key: string): string {

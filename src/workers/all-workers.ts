@@ -62,8 +62,9 @@ function actionsOfAll(
     resizePool: async (request) => mergeResizes(await act({ do: 'resizePool', request })),
     reload: () => channel.ask('change', { do: 'reload' }),
     changeNodes: (change) => channel.ask('change', change),
-    async setSetting(key, value) {
-      notices.push(...(await channel.ask('change', { do: 'set', key, value })));
+    async setSetting(key, value, also) {
+      const others = also === undefined ? {} : { also };
+      notices.push(...(await channel.ask('change', { do: 'set', key, value, ...others })));
     },
     shutdown(mode) {
       // The operator is answered before the connection is closed.

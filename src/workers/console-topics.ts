@@ -3,7 +3,13 @@
  * all-workers.ts, switchboard.ts and worker-answers.ts. Types only.
  */
 import type { NodeChange } from '../config/node-changes.ts';
-import type { InvalidateRequest, ResizeOutcome, ResizeRequest, ShutdownMode } from '../console/sources.ts';
+import type {
+  InvalidateRequest,
+  OtherSettings,
+  ResizeOutcome,
+  ResizeRequest,
+  ShutdownMode,
+} from '../console/sources.ts';
 import type { FiguresDetail } from '../observability/types.ts';
 import type { AskedFigures, Figures } from './figures.ts';
 import type { Gathered } from './merged-sources.ts';
@@ -27,7 +33,7 @@ export type Outcome = undefined | boolean | readonly ResizeOutcome[];
 /** A change of the configuration: every worker checks it before any applies it. */
 export type Change =
   | { readonly do: 'reload' }
-  | { readonly do: 'set'; readonly key: string; readonly value: string }
+  | { readonly do: 'set'; readonly key: string; readonly value: string; readonly also?: OtherSettings }
   /** isAgain: an operator has made it before the worker was started. */
   | (NodeChange & { readonly isAgain?: boolean });
 

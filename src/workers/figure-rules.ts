@@ -4,7 +4,7 @@
  */
 import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { ConsoleFigures, DatabaseRow, PreparedRow } from '../console/sources.ts';
-import type { ProcessFigures } from '../observability/types.ts';
+import type { Counts, ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind, TaggedStats } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
@@ -237,9 +237,15 @@ const largestEach: Rule<ReadonlyMap<number, number>> = {
   after: (now) => now,
 };
 
+const countsIfKnown: Rule<Counts | undefined> = {
+  join: (a, b) => (a === undefined || b === undefined ? (a ?? b) : counts().join(a, b)),
+  after: (a, b) => (a === undefined || b === undefined ? (a ?? b) : counts().after(a, b)),
+};
+
 const processFigures: Rules<ProcessFigures> = {
   authFailures: counts(),
   ejections: counts(),
+  peerCancels: countsIfKnown,
   resizes: sharedCounts(),
   unexpectedErrors: count,
   eventLoop: row({ quantiles: largestEach, sum: count, count }),

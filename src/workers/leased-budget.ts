@@ -157,11 +157,12 @@ export class LeasedBudget implements Budget {
     });
   }
 
-  reserve(node: string): Promise<Reserved | undefined> {
-    const account = this.places.account(this.leased(undefined, node));
+  reserve(node: string, user: string, limit: number): Promise<Reserved | undefined> {
+    this.limitUser(user, limit);
+    const account = this.places.account({ ...this.leased(undefined, node), countsFor: user });
     return new Promise((resolve) => {
       const member = new Reservation({
-        name: { database: this.database, user: '', node },
+        name: { database: this.database, user, node },
         tryTake: () => this.takeFrom(account),
         reserved: () => resolve(this.reserved(account, member)),
       });

@@ -29,7 +29,7 @@ function isVoidBy(older: Action | Change, newer: Action | Change): boolean {
     case 'resizePool':
       return older.do === 'resizePool' && setsAllOf(older.request, newer.request);
     case 'set':
-      return older.do === 'set' && older.key === newer.key;
+      return older.do === 'set' && keysOf(older).every((key) => keysOf(newer).includes(key));
     case 'reload':
       // The file wins: nodes that it names are back.
       return older.do === 'reload' || older.do === 'set' || older.do === 'removeNode';
@@ -194,6 +194,11 @@ export class OperatorLog {
     return this.entries.flatMap(({ what }) => (what.do === 'setDraining' ? [what] : []));
   }
 }
+
+const keysOf = ({ key, also = [] }: Change & { readonly do: 'set' }): readonly string[] => [
+  key,
+  ...also.map(([other]) => other),
+];
 
 function isPauseOfAll(what: Action | Change): boolean {
   return what.do === 'pause' && what.database === undefined;

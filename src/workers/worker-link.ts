@@ -108,9 +108,9 @@ export class WorkerLink {
     await this.channel.ask('drained', undefined).catch(() => undefined);
   }
 
-  /** Resolves when the worker that has this client has cancelled, or when there is none. */
-  async cancelElsewhere(key: CancelKey): Promise<void> {
-    await this.channel.ask('cancel', key).catch(() => undefined);
+  /** Resolves when the worker that has this client has cancelled; to false if there is none. */
+  cancelElsewhere(key: CancelKey): Promise<boolean> {
+    return this.channel.ask('cancel', key).catch(() => false);
   }
 
   /** Gives a client with its session away. False: the supervisor is gone. */

@@ -145,7 +145,7 @@ describe('messages', () => {
     ['listen: 127.0.0.1:99999', '"127.0.0.1:99999" is not HOST:PORT'],
     ['auth: { admin_users: weir }', '"weir" is not a list of user names'],
     ['auth: { admin_users: [1] }', 'a list of 1 holds something else than user names'],
-    ['auth: { type: [trust] }', 'a list of 1 is not allowed: use trust, md5, scram-sha-256, plain, cert or hba'],
+    ['auth: { type: [trust] }', 'a list of 1 is not allowed: use trust, any, md5, scram-sha-256, plain, cert or hba'],
     ['pool_mode: { a: 1 }', 'a map is not allowed'],
     ['auth: trust', 'auth: "trust" is not a map of keys and values'],
     ['cache: { redis: http://host }', 'is not a URL such as redis://host:6379/0'],
@@ -479,6 +479,10 @@ describe('warnings', () => {
   it('say what was probably not meant', () => {
     expect(warnings('auth: { type: trust }\nlisten: 0.0.0.0:6432')).toContain('trust lets everybody in');
     expect(warnings('auth: { type: trust }')).toBe('');
+    const open = 'auth: { type: any }\nlisten: 0.0.0.0:6432\ndatabases: { shop: { primary: postgres://app@db1 } }';
+    const any = loadConfig({ text: open, env: {} }).warnings.join();
+    expect(any).toContain('which is not only this machine');
+    expect(any).toContain('auth.admin_users need no password on the admin console');
     expect(warnings('auth: { user: probe }')).toContain('auth.user: probe has no secret in auth.file');
     expect(warnings('')).toContain('nobody can log in');
     expect(warnings('auth: { user: probe, query: default }')).not.toContain('nobody can log in');

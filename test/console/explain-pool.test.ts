@@ -27,6 +27,7 @@ async function explain(pool: string, changes: Partial<ConsoleSources> = {}): Pro
     user: 'weir',
     isPgbouncer: false,
     signal: new AbortController().signal,
+    unapplied: new Map<string, string>(),
     window: {} as CommandContext['window'],
     nowMs: 1_000,
   };

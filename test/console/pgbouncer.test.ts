@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createConsole, type ConsoleUser } from '../../src/console/console.ts';
 import { pgbouncerConfig, withoutEffect } from '../../src/console/pgbouncer-settings.ts';
+import type { ConsoleSources } from '../../src/console/sources.ts';
 import { WeirError } from '../../src/errors/errors.ts';
 import { fakeSources } from './fakes.ts';
 
@@ -14,19 +15,24 @@ const setting = (
 const settings = [
   ...[setting('query_wait_timeout', '30s'), setting('max_client_conn', '100'), setting('server_lifetime', '1h')],
   ...[setting('tls.client.cert', 'a.pem'), setting('so_reuseport', 'false'), setting('cache.ttl', '60s')],
-  ...[setting('client_idle_timeout', '0'), setting('log.level', 'info')],
+  ...[setting('client_idle_timeout', '0'), setting('log.level', 'info'), setting('tls.client.key', 'a.key')],
+  { ...setting('tls.client.protocols', '[tlsv1.2]'), default: '[tlsv1.2, tlsv1.3]' },
+  ...[setting('tls.client.ciphers', 'null'), setting('auth.admin_users', '[weir, ann]'), setting('pidfile', 'null')],
+  { ...setting('listen', '[::1]:6543'), isChangeable: false },
 ];
 
 async function run(
   text: string,
   more: Parameters<typeof fakeSources>[0] = {},
   user = 'weir',
+  notices: string[] = [],
 ): Promise<readonly string[]> {
   const sources = fakeSources({ settings: () => settings, ...more });
   const roleOf = (name: string): 'admin' | 'stats' => (name === 'weir' ? 'admin' : 'stats');
   const console = createConsole({ sources, roleOf, nowMs: () => 0, log: () => {} });
   const by: ConsoleUser = { user, database: 'pgbouncer', client: '', signal: new AbortController().signal };
-  for (const statement of console.parse(text, by)) await console.execute(statement, by);
+  for (const statement of console.parse(text, by))
+    notices.push(...((await console.execute(statement, by)).notices ?? []));
   return sources.asked;
 }
 
@@ -47,10 +53,42 @@ describe('SET', () => {
     ['SET so_reuseport = 1', 'so_reuseport" "true'],
     ['SET verbose = 2', 'log.level" "debug'],
     ['SET verbose = 0', 'log.level" "info'],
+    ["SET client_tls_protocols = 'tlsv1.2,tlsv1.3'", 'tls.client.protocols" "tlsv1.2,tlsv1.3'],
+    ["SET client_tls_protocols = 'secure'", 'tls.client.protocols" "[tlsv1.2, tlsv1.3]'],
+    ["SET client_tls_ciphers = 'default'", 'tls.client.ciphers" "null'],
+    ["SET client_tls_ciphers = 'HIGH:!aNULL'", 'tls.client.ciphers" "HIGH:!aNULL'],
+    ["SET client_tls_cert_file = ''", 'tls.client.cert" "null'],
+    ["SET admin_users = 'weir, bob'", 'auth.admin_users" "weir, bob'],
     ['SET tcp_user_timeout = 1000', undefined],
     ['SET cancel_wait_timeout = 1', undefined],
   ])('%s', async (text, asked) => {
     expect(await run(text)).toEqual(asked === undefined ? [] : [`setSetting "${asked}"`]);
+  });
+
+  it('takes settings of TLS one at a time: those that cannot be used alone wait for the next one', async () => {
+    const asked: unknown[] = [];
+    const isPair = (all: Map<string, string>): boolean =>
+      (all.get('tls.client.cert') === 'b.pem') === (all.get('tls.client.key') === 'b.key');
+    const setSetting = (...[key, value, also = []]: Parameters<ConsoleSources['setSetting']>): Promise<void> => {
+      asked.push([key, value, ...also]);
+      const why = { what: 'it is not the private key of b.pem' };
+      return isPair(new Map([...also, [key, value]]))
+        ? Promise.resolve()
+        : Promise.reject(new WeirError('console_refused', why));
+    };
+    const notices: string[] = [];
+    await run("SET client_tls_cert_file = 'b.pem'; SET client_tls_key_file = 'b.key'", { setSetting }, 'weir', notices);
+    expect(notices.join()).toContain('TLS settings could not be applied, still using old configuration');
+    expect(asked).toEqual([
+      ['tls.client.cert', 'b.pem'],
+      ['tls.client.key', 'b.key', ['tls.client.cert', 'b.pem']],
+    ]);
+  });
+
+  it('refuses a word of TLS that there is not, and what cannot be changed', async () => {
+    const refuse = (): Promise<never> => Promise.reject(new WeirError('console_refused', { what: 'a bad value' }));
+    expect(await failure("SET client_tls_protocols = 'ssl3'", { setSetting: refuse })).toContain('SET failed');
+    expect(await failure('SET listen_port = 1')).toContain('SET failed');
   });
 
   it('auth_user brings the default query, if there is none', async () => {
@@ -70,8 +108,10 @@ describe('SET', () => {
 it('SHOW CONFIG has seconds, 0 and 1 under the names of PgBouncer, and then what only Weir has', () => {
   const rows = pgbouncerConfig(settings).map(({ key, value }) => `${key} ${value}`);
   expect(rows).toEqual([
-    ...['client_idle_timeout 0', 'client_tls_cert_file a.pem', 'max_client_conn 100', 'query_wait_timeout 30'],
-    ...['server_lifetime 3600', 'so_reuseport 0', 'verbose 0', 'cache.ttl 60s'],
+    ...['admin_users weir, ann', 'client_idle_timeout 0', 'client_tls_cert_file a.pem', 'client_tls_ciphers default'],
+    ...['client_tls_key_file a.key', 'client_tls_protocols tlsv1.2', 'listen_addr ::1', 'listen_port 6543'],
+    ...['max_client_conn 100', 'pidfile ', 'query_wait_timeout 30', 'server_lifetime 3600', 'so_reuseport 0'],
+    ...['verbose 0', 'cache.ttl 60s'],
   ]);
 });
 

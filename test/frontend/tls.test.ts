@@ -502,4 +502,12 @@ describe('tls.client.protocols and ciphers', () => {
     expect(await handshake({ ciphers }, { ...old, ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' })).toBe('refused');
     expect(await handshake({ ciphers }, {})).toMatch(/^TLSv1.3/);
   });
+
+  it('tls13_ciphers are for TLS 1.3 alone', async () => {
+    const own = { tls13Ciphers: 'TLS_CHACHA20_POLY1305_SHA256' };
+    expect(await handshake(own, {})).toBe('TLSv1.3 TLS_CHACHA20_POLY1305_SHA256');
+    expect(await handshake(own, { ciphers: 'TLS_AES_256_GCM_SHA384', minVersion: 'TLSv1.3' })).toBe('refused');
+    expect(await handshake(own, old)).toMatch(/^TLSv1.2/);
+    expect(await handshake({ ...own, ciphers: 'ECDHE-RSA-AES256-GCM-SHA384' }, {})).toMatch(/^TLSv1.3 TLS_CHACHA20/);
+  });
 });

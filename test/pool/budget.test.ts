@@ -236,6 +236,44 @@ describe('max_user_connections', () => {
     expect(node.shortage({ database: 'shop', user: 'other', node: 'db1' })).toBeUndefined();
   });
 
+  test('pools of the user that always have clients take turns', async () => {
+    const { node, one, two } = twoDatabases();
+    node.limitUser('app', 1);
+    const first = one.wait('first');
+    await one.logIn();
+    const other = two.wait('other');
+    await two.advance(100);
+    const second = one.wait('second');
+    await two.advance(500);
+    one.giveBack(first);
+    expect(second.server).toBeUndefined();
+    await two.logIn();
+    expect(other.server).toBeDefined();
+    two.wait('next');
+    await one.advance(600);
+    two.giveBack(other);
+    await one.logIn();
+    expect(second.server).toBeDefined();
+    expect(node.used).toBe(1);
+  });
+
+  test('counts replication connections of the user, also of one who has no pool', async () => {
+    const { node, one } = twoDatabases();
+    const database = new NodeBudget(node);
+    expect(await database.reserve('db1', 'nobody', 0)).toBeUndefined();
+    const reserved = await database.reserve('db1', 'app', 1);
+    expect([node.used, await database.reserve('db1', 'app', 1)]).toEqual([1, undefined]);
+    expect(await database.reserve('db1', 'other', 1)).toBeDefined();
+    node.limitUser('app', 1);
+    const client = one.wait('client');
+    await one.logIn();
+    expect(client.server).toBeUndefined();
+    reserved?.release(true);
+    await one.advance(100);
+    await one.logIn();
+    expect(client.server).toBeDefined();
+  });
+
   test('that was lowered closes idle connections; that was lifted lets others wait no longer', async () => {
     const { node, one, two } = twoDatabases();
     await one.fill(4);

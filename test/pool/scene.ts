@@ -50,6 +50,8 @@ const node: NodeConfig = {
 /** The other end of a connection: notes what is sent and answers DISCARD ALL as `onReset` says. */
 class FakeSocket extends Duplex {
   onReset: 'done' | 'error' | 'silence' = 'done';
+  /** The same for server_check_query, which must be `<empty>`. */
+  onCheck: 'done' | 'error' | 'silence' | 'transaction' = 'done';
   said = '';
 
   override _read(): void {
@@ -60,6 +62,7 @@ class FakeSocket extends Duplex {
     const text = chunk.toString('latin1');
     this.said += text;
     if (text.includes('DISCARD ALL')) this.answerReset();
+    if (text.endsWith('Q\0\0\0\x05\0')) this.answerCheck();
     done();
   }
 
@@ -67,6 +70,14 @@ class FakeSocket extends Duplex {
   override _final(done: () => void): void {
     done();
     setImmediate(() => this.push(null));
+  }
+
+  answerCheck(): void {
+    const emptyQueryResponse = Buffer.from('I\0\0\0\x04', 'latin1');
+    const failure = { severity: 'ERROR', sqlstate: '57P02', message: 'it is broken' };
+    if (this.onCheck === 'done') this.push(Buffer.concat([emptyQueryResponse, readyForQuery('I')]));
+    if (this.onCheck === 'transaction') this.push(Buffer.concat([emptyQueryResponse, readyForQuery('T')]));
+    if (this.onCheck === 'error') this.push(Buffer.concat([errorResponse(failure), readyForQuery('I')]));
   }
 
   answerReset(): void {
@@ -123,6 +134,8 @@ export class Scene {
   lowDoesNotWait: string | undefined;
   /** What `random` gives. */
   draw = 0;
+  /** What server_check_query has found. */
+  readonly failedChecks: string[] = [];
   readonly onReset: { mode: FakeSocket['onReset'] } = { mode: 'done' };
   private readonly turn = new TurnWriter();
   private readonly sockets = new Map<ServerConnection, FakeSocket>();
@@ -144,6 +157,7 @@ export class Scene {
       nowMs: () => this.clock.nowMs(),
       random: () => this.draw,
       connect: (onClosed) => this.connect(onClosed),
+      onCheckFailed: (_server, why) => void this.failedChecks.push(why),
       onResize: () => undefined,
       lowDoesNotWait: () => this.lowDoesNotWait,
       onOverload: ({ isOverloaded }) => void this.overloads.push(isOverloaded),

@@ -211,12 +211,12 @@ describe('three workers that share a limit of 10', () => {
     let refused: unknown = 'nothing yet';
     void one.places
       .ofDatabase(address, 'shop')
-      .reserve('db1')
+      .reserve('db1', 'app', Infinity)
       .then((place) => (refused = place));
     await world.until('it is refused', () => refused === undefined);
     one.want(0);
     await world.until('they are idle', () => one.scene.pool.inUse === 0);
-    const reserved = one.places.ofDatabase(address, 'shop').reserve('db1');
+    const reserved = one.places.ofDatabase(address, 'shop').reserve('db1', 'app', Infinity);
     await world.until('one is closed for it', () => one.open === 9);
     const place = await reserved;
     place?.opened(4711);

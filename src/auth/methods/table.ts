@@ -19,6 +19,8 @@ interface Row {
 
 export const methods = {
   trust: { allowedIn: 'everywhere', check: trust },
+  // PgBouncer's; the name of the client is not looked at, for databases that name the user of their servers.
+  any: { allowedIn: 'type', check: trust },
   reject: { allowedIn: 'hba_file', check: undefined },
   md5: { allowedIn: 'everywhere', check: md5 },
   'scram-sha-256': { allowedIn: 'everywhere', check: scram },

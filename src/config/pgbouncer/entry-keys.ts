@@ -54,13 +54,15 @@ const userRows: Readonly<Record<string, IniKey>> = {
   client_idle_timeout: same('seconds', 'client_idle_timeout'),
 };
 
-const noPeers = 'workers of one Weir find the statement of a cancel by themselves (workers: N)';
-
+/** Those that make the address are read by peer() in translate.ts. */
 const peerRows: Readonly<Record<string, IniKey>> = {
-  host: none('text', noPeers),
-  port: none('int', noPeers),
-  pool_size: none('int', noPeers),
+  pool_size: none(
+    'int',
+    'up to 200 cancel requests are on their way to peers at once, each on a connection of its own',
+  ),
 };
+
+export const peerAddressKeys: readonly string[] = ['host', 'port'];
 
 export const databaseKeys: ReadonlyMap<string, IniKey> = new Map(Object.entries(databaseRows));
 export const userKeys: ReadonlyMap<string, IniKey> = new Map(Object.entries(userRows));

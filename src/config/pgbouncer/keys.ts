@@ -7,7 +7,7 @@ import { none, same, type IniKey } from './key.ts';
 const modes = ['session', 'transaction', 'statement'];
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 const kernel = 'keepalive is on for every socket, and the rest is left to the kernel (sysctl net.ipv4.tcp_*)';
-const nodeTls = "Node's TLS 1.2 and 1.3 with its own choice of ciphers are used";
+const nodeTls = 'Node chooses the curves and parameters of the key exchange';
 const buffers = 'memory for messages is managed by memory_limit';
 const resolver = 'host names are looked up by the system at each new server connection';
 const undone = 'the session state of the last client is undone before the next one gets the server';
@@ -23,7 +23,7 @@ const listening = {
   unix_socket_mode: same('int', 'unix_socket_mode'),
   unix_socket_group: none('text', 'the socket has the group of its directory (setgid)', ['']),
   so_reuseport: same('int', 'so_reuseport'),
-  peer_id: none('int', 'workers of one Weir find the statement of a cancel by themselves (workers: N)', ['0']),
+  peer_id: same('int', 'peer_id'),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const pools = {
@@ -44,13 +44,9 @@ const pools = {
 const sessions = {
   server_reset_query: none('text', undone, ['DISCARD ALL']),
   server_reset_query_always: none('int', undone, ['0']),
-  server_check_query: none('text', 'a server that has gone is noticed when its socket closes', ['<empty>']),
-  server_check_delay: none('seconds', 'a server that has gone is noticed when its socket closes', ['30']),
-  server_fast_close: none(
-    'int',
-    'a server of a session is kept until the session ends, or goes on with another server where it can',
-    ['0'],
-  ),
+  server_check_query: same('text', 'server_check_query', { absent: '<empty>' }),
+  server_check_delay: same('seconds', 'server_check_delay'),
+  server_fast_close: same('int', 'server_fast_close'),
   track_extra_parameters: none('list', 'every parameter that a session sets is kept for it', ['IntervalStyle', '']),
   ignore_startup_parameters: same('list', 'ignore_startup_parameters'),
   disable_pqexec: none('int', 'the simple query protocol cannot be switched off', ['0']),
@@ -115,7 +111,7 @@ const times = {
     'a database of "*" that nobody uses keeps no connection, and is kept for its figures',
     ['3600'],
   ),
-  pool_idle_timeout: none('seconds', 'a pool that nobody uses keeps no connection', ['0']),
+  pool_idle_timeout: same('seconds', 'pool_idle_timeout'),
   suspend_timeout: none('seconds', 'there is no SUSPEND', ['10']),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
@@ -143,7 +139,7 @@ const tls = {
   client_tls_ca_file: same('file', 'tls.client.ca'),
   client_tls_protocols: same('protocols', 'tls.client.protocols', { inert: ['secure'] }),
   client_tls_ciphers: same('text', 'tls.client.ciphers', { inert: ['default', 'secure', 'fast', 'normal'] }),
-  client_tls13_ciphers: none('text', nodeTls, ['', '<empty>']),
+  client_tls13_ciphers: same('text', 'tls.client.tls13_ciphers', { inert: ['', '<empty>'] }),
   client_tls_ecdhcurve: none('text', nodeTls, ['auto']),
   client_tls_dheparams: none('text', nodeTls, ['auto']),
   server_tls_sslmode: same(sslModes, 'tls.server.mode'),
@@ -152,7 +148,7 @@ const tls = {
   server_tls_cert_file: same('file', 'tls.server.cert'),
   server_tls_protocols: same('protocols', 'tls.server.protocols', { inert: ['secure'] }),
   server_tls_ciphers: same('text', 'tls.server.ciphers', { inert: ['default', 'secure', 'fast', 'normal'] }),
-  server_tls13_ciphers: none('text', nodeTls, ['', '<empty>']),
+  server_tls13_ciphers: same('text', 'tls.server.tls13_ciphers', { inert: ['', '<empty>'] }),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const rows: Readonly<Record<string, IniKey>> = {

@@ -37,10 +37,10 @@ function listen(globals: Globals, draft: Draft): void {
 function authType(globals: Globals, draft: Draft): void {
   const line = globals.get('auth_type');
   const word = line?.value.toLowerCase() ?? '';
-  if (line === undefined || !['any', 'ldap', 'pam'].includes(word)) return;
+  if (line === undefined || !['ldap', 'pam'].includes(word)) return;
   draft.remove(['auth', 'type']);
   draft.problems.push(
-    `${line.place}: auth_type ${word} is not supported: use trust, plain, md5, scram-sha-256, cert or hba`,
+    `${line.place}: auth_type ${word} is not supported: use trust, any, plain, md5, scram-sha-256, cert or hba`,
   );
 }
 

@@ -6,15 +6,16 @@
 import { isDatabaseKey } from '../databases.ts';
 import { settingOf, type SettingKey } from '../settings.ts';
 import { meantHint } from '../suggest.ts';
+import { formatHostPort } from '../values.ts';
 import { parsePairs } from './connection-string.ts';
 import { Draft, type Path } from './draft.ts';
 import { readIni, type IniLine } from './ini.ts';
 import { globalKeys } from './keys.ts';
-import { databaseKeys, nodeKeys, peerKeys, userKeys } from './entry-keys.ts';
+import { databaseKeys, nodeKeys, peerAddressKeys, peerKeys, userKeys } from './entry-keys.ts';
 import { settingFor, type IniKey } from './key.ts';
 import { nodesOf } from './nodes.ts';
 import { completeGlobals, weirsOwn } from './special.ts';
-import { convert, refusalOf } from './values.ts';
+import { convert, integerOf, refusalOf } from './values.ts';
 
 export type { Draft } from './draft.ts';
 
@@ -39,7 +40,7 @@ export function translateIni(text: string, label: string): Draft {
   const databases = new Map(of('databases').map((line) => [line.key, line]));
   for (const line of databases.values()) database(line, draft);
   for (const line of of('users')) withPairs(line, draft, userKeys, 'user parameter', ofUser(line.key));
-  for (const line of of('peers')) withPairs(line, draft, peerKeys, 'connection parameter', unset);
+  for (const line of of('peers')) peer(line, draft);
   weirsOwn(globals, draft);
   return draft;
 }
@@ -137,6 +138,16 @@ function withPairs(
     }
   }
   return parsed.pairs;
+}
+
+function peer(line: IniLine, draft: Draft): void {
+  const pairs = withPairs(line, draft, peerKeys, 'connection parameter', unset, peerAddressKeys);
+  if (pairs === undefined) return;
+  const [host, port = '6432'] = [pairs.get('host'), pairs.get('port')];
+  if (host === undefined) draft.problems.push(`${line.place}: ${line.key}: a peer needs a host`);
+  else if (refusalOf('int', port) !== undefined)
+    draft.problems.push(`${line.place}: ${line.key}: invalid port: ${port}`);
+  else draft.set(['peers', line.key], formatHostPort({ host, port: integerOf(port) ?? 0 }), originOf(line));
 }
 
 function database(line: IniLine, draft: Draft): void {

@@ -68,7 +68,12 @@ export class SessionSettings implements Concern {
   }
 
   statementDone(facts: StatementFacts, tag: string): void {
-    this.session.state.statementDone(facts, tag);
+    const { state, server, database } = this.session;
+    state.statementDone(facts, tag);
+    if (server !== undefined && undoesSettings(facts) && database.settings().connectQuery !== undefined) {
+      // The server runs connect_query again before another client gets it.
+      server.sessionState.isSuspect = true;
+    }
   }
 
   readyForQuery(request: Request, status: number): void {
@@ -77,4 +82,9 @@ export class SessionSettings implements Concern {
     state.ended(!request.attempt.hasError);
     (server as ServerConnection).sessionState.settings = state.takeOnServer();
   }
+}
+
+/** RESET, SET ... TO DEFAULT, DISCARD ALL: to what was there before connect_query. */
+function undoesSettings({ resetsAll, discards, settings }: StatementFacts): boolean {
+  return resetsAll || discards === 'all' || (settings.length > 0 && settings.some(({ value }) => value === undefined));
 }

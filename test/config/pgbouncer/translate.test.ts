@@ -247,6 +247,38 @@ describe('what has no effect', () => {
   });
 });
 
+describe('settings that Weir has by the same name', () => {
+  it('are those of the file, or the defaults of PgBouncer', () => {
+    expect(configOf(shop).pool).toMatchObject({ serverCheckQuery: '<empty>', serverCheckDelayMs: 30_000 });
+    const config = configOf(`${shop}
+      server_check_query = select 1
+      server_check_delay = 0
+      server_fast_close = 1
+      pool_idle_timeout = 60
+      client_tls13_ciphers = TLS_AES_256_GCM_SHA384:TLS_AES_128_CCM_SHA256
+      server_tls13_ciphers = <empty>
+      peer_id = 2
+      [peers]
+      1 = host=/tmp/pgbouncer1
+      2 = host=::1 port=6433 pool_size=5`);
+    expect(config.pool).toMatchObject({
+      ...{ serverCheckQuery: 'select 1', serverCheckDelayMs: 0, serverFastClose: true, poolIdleTimeoutMs: 60_000 },
+    });
+    expect(config.tls.client.tls13Ciphers).toBe('TLS_AES_256_GCM_SHA384:TLS_AES_128_CCM_SHA256');
+    expect(config.tls.server.tls13Ciphers).toBeUndefined();
+    expect([config.peerId, config.peers]).toEqual([
+      2,
+      [
+        { id: 1, host: '/tmp/pgbouncer1', port: 6432 },
+        { id: 2, host: '::1', port: 6433 },
+      ],
+    ]);
+    expect(configOf(`${shop}server_check_query =`).pool.serverCheckQuery).toBeUndefined();
+    const any = configOf('[databases]\n* = host=db1 user=app\n[pgbouncer]\nauth_type = any');
+    expect(any.auth.type).toBe('any');
+  });
+});
+
 describe('errors', () => {
   it.each([
     ['foo = 1', 'p.ini:4: unknown parameter: pgbouncer/foo'],
@@ -254,7 +286,7 @@ describe('errors', () => {
     ['pool_mode = sesion', 'p.ini:4: invalid value "sesion" for parameter pool_mode: is not one of session'],
     ['server_round_robin = on', 'p.ini:4: invalid value "on" for parameter server_round_robin: is not a number'],
     ['server_lifetime = -1', 'p.ini:4: invalid value "-1" for parameter server_lifetime: is not a number of seconds'],
-    ['auth_type = ldap', 'p.ini:4: auth_type ldap is not supported: use trust, plain, md5'],
+    ['auth_type = ldap', 'p.ini:4: auth_type ldap is not supported: use trust, any, plain, md5'],
     ['max_client_conn = 0', 'p.ini:4: max_client_conn: 0 is not an integer from 1'],
     ['auth_file = /gone/users.txt', 'p.ini:4: auth.file: the file /gone/users.txt does not exist'],
     ['[databases]\npgbouncer = host=a', 'p.ini:5: database name "pgbouncer" is reserved'],
@@ -264,6 +296,12 @@ describe('errors', () => {
     ['[databases]\nx = pool_mode=foo host=a', 'p.ini:5: invalid value "foo" for parameter x: pool_mode: is not one of'],
     ['[databases]\nx = host=@abstract', 'p.ini:5: x: @abstract: abstract Unix sockets are not supported'],
     ['[users]\nu = pool_sz=1', 'p.ini:5: u: unrecognized user parameter: pool_sz (did you mean pool_size?)'],
+    ['auth_type = any', 'p.ini:4: auth.type: any needs a user in the URL of every node'],
+    ['client_tls13_ciphers = AES', 'is not a list with colons of TLS_AES_256_GCM_SHA384'],
+    ['peer_id = 16384', 'is not an integer from 0 to 16383'],
+    ['[peers]\n1 = port=5', 'p.ini:5: 1: a peer needs a host'],
+    ['[peers]\nx = host=a', 'x is not a peer_id from 1 to 16383'],
+    ['[peers]\n1 = host=a port=0', 'the address of peer 1 is not HOST:PORT'],
     ['[peers]\n1 = foo=1', 'p.ini:5: 1: unrecognized connection parameter: foo'],
   ])('%j', (line, expected) => {
     const problems = problemsOf(shop + line);
