@@ -32,14 +32,13 @@ listen({
     seen.build = build;
     Object.assign(points, { slotMs, slotCount });
   },
-  onUpdate({ snapshot, points: more, isAll }) {
+  onUpdate({ snapshot, points: more, isAll, statements }) {
     points.add(more, isAll);
-    if (snapshot !== undefined) {
-      seen.heardAtMs = snapshot.atMs;
-      noteResizes(snapshot);
-      showHead(snapshot);
-      sections.show(snapshot);
-    }
+    seen.heardAtMs = snapshot.atMs;
+    noteResizes(snapshot);
+    showHead(snapshot);
+    sections.show(snapshot);
+    if (statements !== undefined) sections.statements.show(statements);
     const all = points.all();
     if (all !== undefined) charts.show(all, [...resizes.values()]);
   },

@@ -253,14 +253,15 @@ function makeForecast() {
   return new Table(byId('forecast'), { columns, key, none: 'None yet.' });
 }
 
-/** @typedef {keyof NonNullable<Snapshot['statements']>} Order */
+/** @typedef {import('../../src/observability/page/types.ts').TopStatements} TopStatements */
+/** @typedef {keyof TopStatements} Order */
 
 class Statements {
   constructor() {
     /** @type {Order} */
     this.order = 'byTime';
-    /** @type {Snapshot['statements']} */
-    this.shown = undefined;
+    /** @type {TopStatements | null} */
+    this.shown = null;
     const buttons = [
       this.button('byTime', 'by time'),
       this.button('byCalls', 'by calls'),
@@ -322,11 +323,11 @@ class Statements {
     ];
   }
 
-  /** @param {Snapshot['statements']} statements */
+  /** @param {TopStatements | null} statements */
   show(statements) {
     this.shown = statements;
-    byId('statements').hidden = statements === undefined;
-    if (statements !== undefined) this.table.show(statements[this.order]);
+    byId('statements').hidden = statements === null;
+    if (statements !== null) this.table.show(statements[this.order]);
   }
 }
 
@@ -344,11 +345,10 @@ export class Sections {
   }
 
   /** @param {Snapshot} snapshot */
-  show({ atMs, pools, nodes, statements, clients, databases, cache, forecast }) {
+  show({ atMs, pools, nodes, clients, databases, cache, forecast }) {
     now.atMs = atMs;
     this.pools.show(pools.rows, pools.total);
     this.nodes.show(nodes.rows, nodes.total);
-    this.statements.show(statements);
     byId('clients').hidden = clients === undefined;
     this.clients.show(clients?.rows ?? []);
     this.databases.show(databases.rows, databases.total);

@@ -8,7 +8,8 @@ import type { Slot } from './slot-types.ts';
 import { pointsOf } from './points.ts';
 import { Rates } from './rates.ts';
 import { figuresOnly, snapshotOf } from './snapshot.ts';
-import type { Hello, Snapshot, Update } from './types.ts';
+import { topStatements } from './statements.ts';
+import type { Hello, Snapshot, TopStatements, Update } from './types.ts';
 import { slotCount, slotMs } from './noted.ts';
 
 export interface PageReading {
@@ -17,7 +18,7 @@ export interface PageReading {
 }
 
 export interface FeedOptions {
-  /** @param isAll the slots of the last quarter of an hour, not only the last few */
+  /** @param isAll with the slots of the last quarter of an hour, not only the last few, and the statistics of statements */
   read(isAll: boolean): Promise<PageReading>;
   /** Figures of this process. */
   process(): ProcessFigures;
@@ -26,6 +27,13 @@ export interface FeedOptions {
   nowMs(): number;
   epochMs(): number;
   readonly log: Log;
+}
+
+interface Look {
+  readonly snapshot: Snapshot;
+  readonly slots: readonly Slot[];
+  /** Undefined: they were not read. */
+  readonly statements: TopStatements | null | undefined;
 }
 
 interface Stream {
@@ -38,6 +46,8 @@ interface Stream {
 
 export const mostStreams = 32;
 const everyMs = 1_000;
+/** Every so many snapshots statements are read, too. */
+const ticksPerStatements = 5;
 /** With very many clients or pools a snapshot takes its time: it is made so rarely that it costs 2 % of a core. */
 const restPerMs = 49;
 /** Each update has the points of ten seconds: whoever reads that late misses none. */
@@ -46,11 +56,22 @@ export const dropAfterMs = recentSlots * slotMs;
 
 const event = (name: string, data: object): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 
+function updateOf({ snapshot, slots, statements }: Look, isFull: boolean, isAll: boolean): Update {
+  const shown = isFull ? statements : null;
+  return {
+    snapshot: isFull ? snapshot : figuresOnly(snapshot),
+    points: pointsOf(slots),
+    isAll,
+    ...(shown !== undefined && { statements: shown }),
+  };
+}
+
 export class Feed {
   private readonly options: FeedOptions;
   private readonly streams = new Set<Stream>();
   private readonly rates = new Rates();
   private timer: NodeJS.Timeout | undefined;
+  private ticks = 0;
   private isClosed = false;
 
   constructor(options: FeedOptions) {
@@ -99,30 +120,29 @@ export class Feed {
   /** All that is known, at once. */
   private async begin(stream: Stream): Promise<void> {
     try {
-      const { snapshot, slots } = await this.look(true);
-      const shown = stream.isFull() ? snapshot : figuresOnly(snapshot);
-      const update: Update = { snapshot: shown, points: pointsOf(slots), isAll: true };
-      if (this.streams.has(stream)) stream.response.write(event('update', update));
+      const look = await this.look(true);
+      const text = event('update', updateOf(look, stream.isFull(), true));
+      if (this.streams.has(stream)) stream.response.write(text);
     } catch (error) {
       this.failed(error);
     }
     if (this.streams.has(stream)) this.timer ??= setTimeout(() => void this.tick(), everyMs).unref();
   }
 
-  private async look(isAll: boolean): Promise<{ snapshot: Snapshot; slots: readonly Slot[] }> {
+  private async look(isAll: boolean): Promise<Look> {
     const { read, process, serving, nowMs, epochMs } = this.options;
     const { sources, slots } = await read(isAll);
     this.rates.note(sources.databaseStats(), nowMs());
     const figures = { sources, process: process(), serving: sources.whole?.serving ?? serving(), slots };
     const snapshot = snapshotOf({ ...figures, rates: this.rates, nowMs: nowMs(), epochMs: epochMs() });
-    return { snapshot, slots };
+    return { snapshot, slots, statements: isAll ? topStatements(sources.statements()) : undefined };
   }
 
   private async tick(): Promise<void> {
     const beganMs = this.options.nowMs();
     try {
-      const { snapshot, slots } = await this.look(false);
-      this.sendAll(snapshot, slots.slice(-recentSlots));
+      const look = await this.look(++this.ticks % ticksPerStatements === 0);
+      this.sendAll({ ...look, slots: look.slots.slice(-recentSlots) });
     } catch (error) {
       this.failed(error);
     }
@@ -131,14 +151,11 @@ export class Feed {
     this.timer = setTimeout(() => void this.tick(), Math.min(restMs, dropAfterMs)).unref();
   }
 
-  private sendAll(snapshot: Snapshot, slots: readonly Slot[]): void {
-    const points = pointsOf(slots);
+  private sendAll(look: Look): void {
     const texts = new Map<boolean, string>();
     const textFor = (isFull: boolean): string => {
-      let text = texts.get(isFull);
-      if (text !== undefined) return text;
-      const update: Update = { snapshot: isFull ? snapshot : figuresOnly(snapshot), points, isAll: false };
-      texts.set(isFull, (text = event('update', update)));
+      const text = texts.get(isFull) ?? event('update', updateOf(look, isFull, false));
+      texts.set(isFull, text);
       return text;
     };
     for (const stream of this.streams) if (this.hasRead(stream)) stream.response.write(textFor(stream.isFull()));

@@ -65,8 +65,8 @@ export function snapshotOf(figures: SnapshotFigures): Snapshot {
   };
 }
 
-/** For who may not see names of clients and texts of statements. */
-export function figuresOnly({ clients: _clients, statements: _statements, ...figures }: Snapshot): Snapshot {
+/** For who may not see who the clients are. */
+export function figuresOnly({ clients: _clients, ...figures }: Snapshot): Snapshot {
   return figures;
 }
 

@@ -199,8 +199,6 @@ export interface Snapshot {
   readonly cache: CacheRow;
   /** Absent where only figures are shown (http_page). */
   readonly clients?: Rows<ClientRow>;
-  /** By time, by calls, by misses of the cache; absent also where statements are not counted. */
-  readonly statements?: TopStatements;
 }
 
 /** The first event of a stream. `build` is another one after Weir was replaced by another version: the page loads itself anew. */
@@ -210,9 +208,13 @@ export interface Hello {
   readonly slotCount: number;
 }
 
-/** The other events. `points` are those of the last quarter of an hour, or the last few. */
+/**
+ * The other events. `points` are those of the last quarter of an hour, or the last few. `statements` is absent where nothing new is
+ * known of them, and null where they are not to be seen: by http_page, or because they are not counted.
+ */
 export interface Update {
-  readonly snapshot?: Snapshot;
+  readonly snapshot: Snapshot;
   readonly points: Points;
   readonly isAll: boolean;
+  readonly statements?: TopStatements | null;
 }
