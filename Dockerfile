@@ -25,6 +25,7 @@ COPY --from=build /build/dist ./dist
 COPY package.json LICENSE ./
 COPY bin ./bin
 COPY config ./config
+COPY web ./web
 # The command, for docker exec and preStop: weir drain --wait
 RUN chmod 755 bin/weir.js && ln -s /opt/weir/bin/weir.js /usr/local/bin/weir
 # The user "node" of the base image: Weir needs no privilege and writes no file.

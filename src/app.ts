@@ -6,6 +6,7 @@ import { sigtermMode, type DrainMode } from './app/drain.ts';
 import type { HandOvers } from './app/hand-overs.ts';
 import { Lifecycle, type Surroundings } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
+import { recentSlots } from './app/page.ts';
 import { Parts } from './app/parts.ts';
 import { Reload } from './app/reload.ts';
 import { StagedChange } from './app/staged-change.ts';
@@ -80,6 +81,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
       process: () => parts.metrics.ofProcess(),
       period: () => parts.entrance.console.period(),
       serving: () => lifecycle.serving(),
+      slots: () => lifecycle.recorder.last(recentSlots),
       nowMs: systemClock.nowMs,
       changes: new StagedChange(current, reload, parts.directory),
       open: (name) => parts.directory.openForOperator(name),

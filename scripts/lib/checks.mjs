@@ -41,7 +41,9 @@ function depthNote(fuzzDepth, isQuick) {
 async function checkTypesAndLint(isQuick) {
   const cached = (...args) => (isQuick ? args : []);
   const buildInfo = cached('--incremental', '--tsBuildInfoFile', join(cacheDir, 'types.tsbuildinfo'));
-  const types = await capture(tool.tsc, ['--noEmit', '-p', 'tsconfig.json', ...buildInfo]);
+  const ofNode = await capture(tool.tsc, ['--noEmit', '-p', 'tsconfig.json', ...buildInfo]);
+  // The page, which runs in browsers.
+  const types = ofNode.code === 0 ? await capture(tool.tsc, ['--noEmit', '-p', 'tsconfig.web.json']) : ofNode;
   const byContent = ['--cache', '--cache-strategy', 'content', '--cache-location'];
   const eslint = await capture(tool.eslint, [...cached(...byContent, join(cacheDir, 'eslint.json')), '.']);
   const style = ['--check', '--log-level', 'warn'];

@@ -148,6 +148,13 @@ export class Clients {
     return seat?.session ?? seat?.replication;
   }
 
+  /** As many as all(). */
+  get connected(): number {
+    let count = 0;
+    for (const { session, replication } of this.seats.values()) if ((session ?? replication) !== undefined) count++;
+    return count;
+  }
+
   *sessions(): Iterable<ClientSession> {
     for (const seat of this.seats.values()) if (seat.session !== undefined) yield seat.session;
   }

@@ -8,12 +8,14 @@ import { WeirError } from '../errors/errors.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
 import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
 import type { OpenSocket } from '../systemd/types.ts';
+import type { Recorder } from '../observability/page/recorder.ts';
 import type { ServingState } from '../observability/types.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Current } from './current.ts';
 import { Drain, type DrainMode } from './drain.ts';
 import { Stops } from './ending.ts';
 import type { Logs } from './logs.ts';
+import { createAppPage, createRecorder } from './page.ts';
 import type { Parts } from './parts.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { Sweeper } from './sweeper.ts';
@@ -38,6 +40,8 @@ export class Lifecycle {
   private readonly surroundings: Surroundings;
   private readonly sweeper: Sweeper;
   private readonly clientDrain: Drain;
+  /** For the page. */
+  readonly recorder: Recorder;
   private http: HttpServer | undefined;
   private httpPort = 0;
   private state: 'new' | 'serving' | 'draining' | 'stopped' = 'new';
@@ -52,6 +56,7 @@ export class Lifecycle {
     this.surroundings = surroundings;
     this.sweeper = new Sweeper(parts, logs);
     this.clientDrain = this.makeDrain();
+    this.recorder = createRecorder(parts);
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
 
@@ -93,6 +98,9 @@ export class Lifecycle {
   }
 
   private async startHttp(listen: HostPort, open: OpenSocket | undefined): Promise<void> {
+    const serving = (): ServingState => this.serving();
+    const pageOptions = { parts: this.parts, current: this.current, log: this.logs.log, serving };
+    this.recorder.start();
     this.http = createHttpServer({
       hosts: () => this.current.config.httpHosts,
       listen,
@@ -100,7 +108,8 @@ export class Lifecycle {
       metrics: this.parts.metrics,
       sources: this.parts.sources,
       gather: this.parts.totals,
-      serving: () => this.serving(),
+      page: createAppPage(pageOptions, this.recorder),
+      serving,
       nowMs: systemClock.nowMs,
       log: this.logs.log,
     });
@@ -158,6 +167,7 @@ export class Lifecycle {
     parts.entrance.console.stop();
     parts.regular.resizing.stop();
     parts.regular.budgets.stop();
+    this.recorder.stop();
     const stops = new Stops();
     await stops.stop('log-ins', parts.entrance.listener.close());
     for (const session of parts.clients.all()) session.terminate(new WeirError('shutting_down'));

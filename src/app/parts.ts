@@ -134,10 +134,15 @@ export class Parts {
     return this.services.cache;
   }
 
-  /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
+  /** The figures of all workers; undefined: `sources` are all of it. */
+  get gather(): Gather | undefined {
+    return this.shared?.gather;
+  }
+
+  /** For /metrics and HTTP. */
   get totals(): (() => Promise<ConsoleSources>) | undefined {
-    const { shared } = this;
-    return shared === undefined ? undefined : () => shared.gather('totals');
+    const { gather } = this;
+    return gather && (() => gather('totals'));
   }
 
   /** Logs and counts an error that no code expects: a bug. */
@@ -198,11 +203,7 @@ export class Parts {
     const parts = {
       version,
       config: () => current.config,
-      directory,
-      clients,
-      services,
-      users: current.users,
-      ...{ watchdog, memory },
+      ...{ directory, clients, services, watchdog, memory, users: current.users },
       budgets: { figures: () => this.regular.budgets.figures() },
       connections: { figures: () => this.regular.connections.figures() },
       ...{ limits: services.limits, forecast: services.forecast },

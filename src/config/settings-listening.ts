@@ -5,7 +5,7 @@
 import type { Rows } from './setting.ts';
 import { setting } from './setting.ts';
 import { workers } from './workers.ts';
-import { boolean, fileMode, hostPort, list, optional, size, string } from './values.ts';
+import { boolean, fileMode, hostPort, list, oneOf, optional, size, string } from './values.ts';
 
 export const listeningRows = {
   listen: setting(
@@ -70,6 +70,13 @@ export const listeningRows = {
     [],
     'reload',
     'Names by which browsers and Prometheus may ask the HTTP side, besides IP addresses and names that only exist inside a network.',
+  ),
+  http_page: setting(
+    'httpPage',
+    oneOf(['auto', 'full', 'figures', 'off']),
+    'auto',
+    'reload',
+    'The page at / of the HTTP side: `full` names clients and shows texts of statements, `figures` does not, `off`: there is none. `auto`: `full` for who asks over a loopback address and no proxy, `figures` for others (docs/page.md).',
   ),
   workers: setting(
     'workers',

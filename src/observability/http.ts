@@ -1,16 +1,16 @@
 /**
- * The HTTP server: /metrics, /healthz, /readyz, /scale, /stats.json and the dashboard at /. Only GET and HEAD, without
- * authentication: it reads figures and changes nothing, and should listen on an address that only operators can reach.
- * Made by the app.
+ * The HTTP server: /metrics, /healthz, /readyz, /scale, /stats.json and the page at / (page/). Only GET and HEAD,
+ * without authentication: it reads figures and changes nothing, and should listen on an address that only operators can
+ * reach. Made by the app.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
-import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
 import { isKnownHost } from './http-host.ts';
 import type { Metrics } from './metrics.ts';
+import type { Page } from './page/page.ts';
 import { readiness } from './readiness.ts';
 import { scaleJson } from './scale.ts';
 import { statsJson } from './stats-json.ts';
@@ -28,6 +28,8 @@ export interface HttpOptions {
   /** The figures of the whole Weir; absent: `sources` are all of it. */
   readonly gather?: (() => Promise<StatsSources>) | undefined;
   serving(): ServingState;
+  /** For people. */
+  readonly page: Page;
   /** Monotonic time in ms. */
   nowMs(): number;
   readonly log: Log;
@@ -65,7 +67,10 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   return {
     listen: () => listen(server, options),
     accept: (socket) => void server.emit('connection', socket),
-    close: () => close(server),
+    close: () => {
+      options.page.close();
+      return close(server);
+    },
   };
 }
 
@@ -108,16 +113,17 @@ function close(server: Server): Promise<void> {
 }
 
 async function respond(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  let answer: Answer;
+  let answer: Answer | undefined;
+  response.on('error', () => response.destroy());
   try {
-    answer = await answerTo(options, request);
+    answer = await answerTo(options, request, response);
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
     options.log('error', 'http_failed', `http: ${request.url?.slice(0, 100) ?? ''} failed: ${what}`);
     answer = { status: 500, type: plain, body: 'internal error; the log says more\n' };
   }
-  response.on('error', () => response.destroy());
   request.resume();
+  if (answer === undefined) return;
   const body = Buffer.from(answer.body, 'utf8');
   response.writeHead(answer.status, {
     'Content-Type': answer.type,
@@ -129,7 +135,12 @@ async function respond(options: HttpOptions, request: IncomingMessage, response:
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-async function answerTo(options: HttpOptions, request: IncomingMessage): Promise<Answer> {
+/** @returns undefined: the page has answered */
+async function answerTo(
+  options: HttpOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Answer | undefined> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, type: plain, body: 'only GET\n', headers: { Allow: 'GET, HEAD' } };
   }
@@ -156,14 +167,8 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
       return { status: 200, type: json, body: JSON.stringify(statsJson(await sourcesOf(options), options.nowMs())) };
     case '/scale':
       return { status: 200, type: json, body: JSON.stringify(scaleJson(await sourcesOf(options), options.nowMs())) };
-    case '/':
-      return {
-        status: 200,
-        type: 'text/html; charset=utf-8',
-        body: dashboardHtml,
-        headers: { 'Content-Security-Policy': dashboardPolicy },
-      };
     default:
+      if (await options.page.answer(path, request, response)) return undefined;
       return { status: 404, type: plain, body: 'not here: try / /metrics /healthz /readyz /scale /stats.json\n' };
   }
 }

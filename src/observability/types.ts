@@ -13,6 +13,7 @@ import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { StatementFigures } from '../statements/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
+import type { Slot } from './page/slot-types.ts';
 
 /** Counts of events by a word, such as the reason. */
 export type Counts = Readonly<Record<string, number>>;
@@ -88,9 +89,10 @@ export interface WholeWeir {
 /**
  * How much of every worker is asked for. totals: clients that differ in nothing that is counted are one row with a number,
  * and prepared statements are left out. rows: everything but the statistics of statements, which may be many. statements: totals and
- * these.
+ * these. page: as totals, but for the clients that are worth a look, and with what was noted in the last seconds; page-full: in
+ * the last quarter of an hour, and with the statistics of statements.
  */
-export type FiguresDetail = 'totals' | 'rows' | 'statements';
+export type FiguresDetail = 'totals' | 'rows' | 'statements' | 'page' | 'page-full';
 
 /** Each call returns the present figures; its result may be iterated once. */
 export interface StatsSources {
@@ -137,6 +139,8 @@ export interface StatsSources {
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */
   readonly whole?: WholeWeir | undefined;
+  /** What all workers have noted for the page, if that was asked for. */
+  readonly slots?: readonly Slot[] | undefined;
 }
 
 /** The state of the process, for /readyz. */

@@ -1,11 +1,7 @@
 /** The counters of one pool and its wait histogram. Plain fields, read at scrape; see pool/types.ts for meanings. */
 import type { ConnectProblem } from './options.ts';
 import { resizeKey } from './resize-words.ts';
-import type { PoolStats, ResizeRecord, WaitHistogram } from './types.ts';
-
-const waitBoundsSeconds: readonly number[] = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
-];
+import { waitBoundsSeconds, type PoolStats, type ResizeRecord, type WaitHistogram } from './types.ts';
 
 type Counters = Pick<
   PoolStats,

@@ -64,6 +64,11 @@ export interface PoolStats {
   readonly resizes: Readonly<Record<string, number>>;
 }
 
+/** Bounds of `weir_pool_wait_seconds`. */
+export const waitBoundsSeconds: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+
 /** Buckets in seconds of the wait histogram `weir_pool_wait_seconds`; counts are cumulative like Prometheus's. */
 export interface WaitHistogram {
   readonly boundsSeconds: readonly number[];

@@ -292,6 +292,8 @@ export const figureTable: Rules<Figures> = {
   memory,
   // While one worker is replaced, the others take new clients.
   serving: row({ isListening: ifAny, isDraining: ifAll }),
+  // The supervisor adds them up.
+  slots: same(),
 };
 
 export const figureRules: Rule<Figures> = row(figureTable);

@@ -6,6 +6,7 @@ import { resizeKey } from '../pool/resize-words.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import { answerOf } from './ask.ts';
 import type { AskedFigures, Figures } from './figures.ts';
+import { HistoryOfAll, type HistoryState } from './history-of-all.ts';
 import type { Gathered, WorkerInfo } from './merged-sources.ts';
 import { countedIn, joinPast, vanished, withoutForgotten, type PastFigures } from './past.ts';
 import type { KnownWorker, Member } from './switchboard-types.ts';
@@ -35,6 +36,8 @@ export interface FiguresState {
   readonly starts: ReadonlyMap<number, Starts>;
   /** Changes of the sizes of pools, by resizeKey(). */
   readonly resizes: Readonly<Record<string, number>>;
+  /** A supervisor of an older version has none. */
+  readonly history?: HistoryState | undefined;
 }
 
 export class FiguresOfAll {
@@ -44,18 +47,20 @@ export class FiguresOfAll {
   private readonly last = new Map<Member, PastFigures>();
   private readonly starts: Map<number, Starts>;
   private readonly resizes: Record<string, number>;
+  private readonly history: HistoryOfAll;
 
   /** @param state of the supervisor before */
-  constructor(options: FiguresOptions, { past, starts, resizes }: FiguresState) {
+  constructor(options: FiguresOptions, { past, starts, resizes, history }: FiguresState) {
     this.options = options;
     this.past = past;
     this.starts = new Map(starts);
     this.resizes = { ...resizes };
+    this.history = new HistoryOfAll(Date.now, history);
   }
 
   /** For the next supervisor, which asks the same workers. */
   state(): FiguresState {
-    return { past: this.past, starts: this.starts, resizes: this.resizes };
+    return { past: this.past, starts: this.starts, resizes: this.resizes, history: this.history.state() };
   }
 
   /** Each worker has made the change: it counts once. */
@@ -84,6 +89,7 @@ export class FiguresOfAll {
   left(member: Member): void {
     const counted = this.last.get(member);
     this.last.delete(member);
+    this.history.left(member.worker.pid);
     if (counted !== undefined) this.past = joinPast(this.past, counted);
   }
 
@@ -114,6 +120,7 @@ export class FiguresOfAll {
       silent: silent.map(({ worker }) => worker.number),
       isDraining: this.options.isDraining(),
       resizes: this.resizes,
+      slots: this.history.asked(detail),
     };
   }
 
@@ -131,6 +138,7 @@ export class FiguresOfAll {
     const before = this.last.get(member);
     if (before !== undefined) this.past = joinPast(this.past, vanished(before, figures));
     this.last.set(member, countedIn(figures));
+    this.history.note(member.worker.pid, figures.slots ?? []);
   }
 
   private infoOf({ number, pid, state, startedAtMs }: KnownWorker): WorkerInfo {

@@ -10,6 +10,8 @@ import type { MemoryFigures } from '../memory/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
 import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
+import { notableClients } from '../observability/notable-clients.ts';
+import type { Slot } from '../observability/page/slot-types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
@@ -66,6 +68,8 @@ export interface Figures {
   readonly process: ProcessFigures;
   readonly memory: MemoryFigures;
   readonly serving: ServingState;
+  /** Noted for the page in the last half minute; the supervisor adds them up (history-of-all.ts). */
+  readonly slots?: readonly Slot[] | undefined;
 }
 
 /** Where a worker reads its own figures. */
@@ -75,11 +79,15 @@ export interface OwnFigures {
   /** The last period of the averages of SHOW STATS. */
   period(): StatsPeriod;
   serving(): ServingState;
+  /** What was noted for the page in the last half minute. */
+  slots(): readonly Slot[];
   nowMs(): number;
 }
 
 /** counts: only what is counted since the start, for a supervisor that looks now and then. */
 export type AskedFigures = FiguresDetail | 'counts';
+
+const isForPage = (detail: AskedFigures): boolean => detail === 'page' || detail === 'page-full';
 
 export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
   const { sources } = own;
@@ -100,8 +108,8 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     connectionBudget: [...sources.connectionBudget()],
     budgets: detail === 'counts' ? [] : [...sources.budgets()],
     forecast: detail === 'counts' ? [] : [...sources.forecast()],
-    statements: detail === 'statements' ? statementsOf(sources) : undefined,
-    settings: detail === 'counts' ? [] : [...sources.settings()],
+    statements: detail === 'statements' || detail === 'page-full' ? statementsOf(sources) : undefined,
+    settings: isForPage(detail) || detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],
     console: detail === 'counts' ? { ...sources.console(), clients: [] } : sources.console(),
@@ -109,6 +117,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     process: own.process(),
     memory: sources.memory(),
     serving: own.serving(),
+    slots: isForPage(detail) || detail === 'counts' ? own.slots() : undefined,
   };
 }
 
@@ -124,11 +133,26 @@ function statementsOf(sources: ConsoleSources): readonly StatementFigures[] | un
 }
 
 function clientsOf(sources: ConsoleSources, detail: AskedFigures): readonly ClientTally[] {
-  if (detail === 'counts') return [];
-  return detail !== 'rows' ? tallies(sources.clients()) : Array.from(sources.clients(), one);
+  switch (detail) {
+    case 'counts':
+      return [];
+    case 'totals':
+    case 'statements':
+      return tallies(sources.clients());
+    case 'rows':
+      return Array.from(sources.clients(), one);
+    case 'page':
+    case 'page-full':
+      return notableAndTallies([...sources.clients()]);
+  }
 }
 
 const one = (client: ClientStats): ClientTally => ({ client, count: 1 });
+
+function notableAndTallies(clients: readonly ClientStats[]): ClientTally[] {
+  const notable = new Set(notableClients(clients, Date.now()));
+  return [...Array.from(notable, one), ...tallies(clients.filter((client) => !notable.has(client)))];
+}
 
 function tallies(clients: Iterable<ClientStats>): ClientTally[] {
   const counts = new Map<string, { client: ClientStats; count: number }>();

@@ -3,6 +3,7 @@
  * all-workers.ts.
  */
 import type { ConsoleActions, ConsoleSources } from '../console/sources.ts';
+import type { Slot } from '../observability/page/slot-types.ts';
 import type { ServingState, WorkerFigures } from '../observability/types.ts';
 import type { ClientStats } from '../session/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
@@ -24,6 +25,8 @@ export interface Gathered {
   readonly isDraining: boolean;
   /** Changes of the sizes of pools, by direction and reason. */
   readonly resizes: Readonly<Record<string, number>>;
+  /** For the page, if that was asked for. A supervisor of an older version does not say. */
+  readonly slots?: readonly Slot[] | undefined;
 }
 
 export type ConsoleReads = Omit<ConsoleSources, keyof ConsoleActions>;
@@ -36,7 +39,8 @@ export function joinFigures(list: readonly Figures[]): Figures {
 }
 
 /** @param nowMs monotonic time of this process, which times in the figures are then relative to */
-export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gathered, nowMs: number): ConsoleReads {
+export function mergeFigures(gathered: Gathered, nowMs: number): ConsoleReads {
+  const { workers, past, silent, isDraining, resizes, slots } = gathered;
   const known = workers.flatMap(({ figures }) => (figures === undefined ? [] : [onClock(figures, nowMs)]));
   const all = addPast(joinFigures(known), past);
   const serving: ServingState = { ...all.serving, isDraining: isDraining || all.serving.isDraining };
@@ -67,6 +71,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     workers: () => workers.map(({ info, figures }) => workerRow(info, figures)),
     periods: all.periods,
     whole: { process: { ...all.process, resizes }, serving, silent },
+    slots,
   };
 }
 

@@ -115,6 +115,7 @@ function sideOf(
     sources,
     process: () => fakeProcess(options.process),
     period: () => period,
+    slots: () => [],
     serving: () => options.serving ?? { isListening: true, isDraining: false },
     nowMs,
     open: (name) => void opened.push(name),
