@@ -5,7 +5,7 @@
 import { settingOf, type SettingKey } from '../settings.ts';
 
 /** How PgBouncer reads a value: what it refuses is refused here, too. */
-export type Kind = 'int' | 'seconds' | 'text' | 'list' | 'file' | readonly string[];
+export type Kind = 'int' | 'seconds' | 'text' | 'list' | 'file' | 'protocols' | readonly string[];
 
 export interface IniKey {
   readonly kind: Kind;
