@@ -87,7 +87,7 @@ test('what the page says is refused, in its words', async () => {
     'pg_hba.conf rejects connection',
     'user "grafana" may not run KILL',
     'not a name of this Weir',
-    'unable to verify the first certificate',
+    'self-signed certificate in certificate chain',
   ])
     expect(page).toContain(words);
   expect(await comesIn(users.app, database, false)).toContain('connection requires TLS');
@@ -118,5 +118,5 @@ test('weir check finds all well, and no secret that lies open; and a server of a
   save('other.pem', new CertificateAuthority(undefined, 'Another CA').ca.cert);
   const other = await check(yaml.replace(join(dir, 'ca.pem'), join(dir, 'other.pem')));
   expect(other.code).toBe(1);
-  expect(other.stderr).toContain('unable to verify the first certificate');
+  expect(other.stderr).toContain('self-signed certificate in certificate chain');
 });

@@ -60,9 +60,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
   const current = { config, users: new Map(deps.users) };
   const logs = new Logs(deps.logger ?? createLogger(config.log), systemClock.nowMs);
   const parts: Parts = new Parts({
-    version,
-    current,
-    logs,
+    ...{ version, current, logs },
     classifier: await createClassifier(),
     worker: deps.surroundings?.worker,
     requests: {
