@@ -27,6 +27,7 @@ import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Memory } from './memory.ts';
+import { isMonitorIdle } from './monitor-idle.ts';
 import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
 import { createResizing, type Resizing } from './resizing.ts';
@@ -285,6 +286,7 @@ export class Parts {
       sources: {
         pools: () => this.sources.pools() as Iterable<Pool>,
         topologies: () => this.sources.topologies(),
+        isLimitUnasked: () => isMonitorIdle(current.config, {}),
         poolSettings: (name, user) => this.directory.get(name)?.poolSettings(user) ?? current.config.pool,
       },
       forecast: this.services.forecast,

@@ -18,7 +18,7 @@ import type { Current } from './current.ts';
 export interface ResizingParts {
   readonly current: Current;
   readonly log: Log;
-  readonly sources: Pick<ResizeSources, 'topologies' | 'poolSettings'> & { pools(): Iterable<Pool> };
+  readonly sources: Pick<ResizeSources, 'topologies' | 'poolSettings' | 'isLimitUnasked'> & { pools(): Iterable<Pool> };
   readonly forecast: Forecasting;
   readonly budgetActions: Pick<ActionsInForce, 'why'>;
   /** Undefined: this process is the whole Weir. */

@@ -132,6 +132,8 @@ function groupBy<T>(entries: readonly T[], key: (entry: T) => string): Iterable<
 /** If every database on the node has a max_db_connections, the largest of them also bounds the node as a whole. */
 function divideNode(group: readonly Entry<object>[]): void {
   const known = group.find((entry) => entry.connectionLimit > 0);
+  // Nobody asks the server: the settings alone bound the pools.
+  if (known?.connectionLimit === Infinity) return;
   const bounds = group.map((entry) => entry.maxDbConnections);
   const capacity = nodeCapacity(known, bounds.includes(0) ? 0 : Math.max(...bounds));
   if (capacity !== undefined) {

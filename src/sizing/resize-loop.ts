@@ -20,6 +20,8 @@ export interface PoolSources {
   pools(): Iterable<PoolControl>;
   topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
   poolSettings(database: string, user: string): SizingSettings;
+  /** Servers are not asked how many connections they have: the settings alone bound the pools. Absent: they are. */
+  isLimitUnasked?(): boolean;
 }
 
 export interface ResizeSources extends PoolSources {
@@ -98,7 +100,7 @@ function sampled(pool: PoolControl, sources: PoolSources, nodeOf: FindNode): Sam
       reserveTimeoutMs: reservePoolTimeoutMs,
     },
     server: node === undefined ? undefined : serverKey(node.config),
-    connectionLimit: node?.connectionLimit ?? 0,
+    connectionLimit: (node?.connectionLimit ?? 0) || (sources.isLimitUnasked?.() === true ? Infinity : 0),
     maxDbConnections,
   };
 }

@@ -31,7 +31,13 @@ const quiet = { active: 0, idle: 0, login: 0, resetting: 0, pinned: 0, waiting: 
 
 function world(
   pools: FakePool[],
-  options: { connectionLimit?: number; maxDbConnections?: number; defaultSize?: number; reserveSize?: number } = {},
+  options: {
+    connectionLimit?: number;
+    maxDbConnections?: number;
+    defaultSize?: number;
+    reserveSize?: number;
+    isLimitUnasked?: boolean;
+  } = {},
 ): World {
   const clock = createManualClock(1_000_000);
   const resizes: string[] = [];
@@ -48,6 +54,7 @@ function world(
           snapshot: () => snapshot,
         })),
       settings: () => settings,
+      isLimitUnasked: () => options.isLimitUnasked === true,
       poolSettings: () => ({
         defaultPoolSize: options.defaultSize ?? 20,
         maxDbConnections: options.maxDbConnections ?? 0,
@@ -502,6 +509,15 @@ describe('the reserve', () => {
       'app 13->15 reserve: a client has waited 700 ms (reserve_pool_timeout 500 ms); node db1 can spare 887',
       'app 15->10 surplus: its reserve is no longer needed',
     ]);
+  });
+
+  it('is used where nobody asks the server for its limit, and not while the answer is expected', () => {
+    for (const isLimitUnasked of [true, false]) {
+      const pool = fakePool(inForce);
+      const { step } = world([pool], { reserveSize: 5, defaultSize: 10, connectionLimit: 0, isLimitUnasked });
+      step(() => stuck(pool, 600));
+      expect(pool.stats().limit).toBe(isLimitUnasked ? 13 : 10);
+    }
   });
 
   it('stays while its connections are in use', () => {
