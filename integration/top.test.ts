@@ -196,7 +196,9 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     await terminal.shows('日本語');
     // Only what weir top itself uses: styles, positions, erasing, modes.
     // eslint-disable-next-line no-control-regex
-    const others = terminal.all.replace(/\u001b\[(?:[\d;]*[mHGK]|2J|\?(?:1049|25|7)[hl])/g, '').match(/[\u001b\u0007]/g);
+    const others = terminal.all
+      .replace(/\u001b\[(?:[\d;]*[mHGK]|2J|\?(?:1049|25|7)[hl])/g, '')
+      .match(/[\u001b\u0007]/g);
     expect(others).toBeNull();
     terminal.keys('q');
     expect(await terminal.end()).toBe('ended 0 restored');
@@ -240,7 +242,10 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     await until('the terminal is given back', () => terminal.all.includes(left));
     // A process without a shell above it goes on; else somebody continues it.
     if (await terminal.isStopped()) process.kill(terminal.pid, 'SIGCONT');
-    await until('the terminal is taken again', () => terminal.all.lastIndexOf('\u001b[?1049h') > terminal.all.indexOf(left));
+    await until(
+      'the terminal is taken again',
+      () => terminal.all.lastIndexOf('\u001b[?1049h') > terminal.all.indexOf(left),
+    );
     await terminal.shows('[pools]');
     terminal.keys('q');
     expect(await terminal.end()).toBe('ended 0 restored');

@@ -6,7 +6,7 @@
 import type { Log } from '../observability/types.ts';
 import type { QueryFacts } from '../sql/facts.ts';
 import { logStatement } from './log.ts';
-import type { Account} from './stats.ts';
+import type { Account } from './stats.ts';
 import { StatementStats } from './stats.ts';
 import {
   nobody,

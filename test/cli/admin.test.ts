@@ -101,7 +101,13 @@ describe('SHOW verbs', () => {
     );
     await running?.close();
     const why = 'clients waited 38 ms'.repeat(3);
-    const long: FakeAnswer = { columns: [['database', textType], ['last_resize', textType]], rows: [['shop', why]] };
+    const long: FakeAnswer = {
+      columns: [
+        ['database', textType],
+        ['last_resize', textType],
+      ],
+      rows: [['shop', why]],
+    };
     const cut = await weir(['pools'], long, { columns: 40 });
     expect(cut.out).toMatch(/^database  last_resize\nshop {6}clients waited 38 msclients w~\n\(long texts are cut: /);
     await running?.close();

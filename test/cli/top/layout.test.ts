@@ -46,7 +46,11 @@ describe('every size', () => {
     [300, 100],
   ])('%i columns, %i rows', (columns, rows) => {
     for (const page of pageNames) {
-      for (const state of [initialState(page, 2_000), { ...initialState(page, 2_000), view: 'help' as const }, { ...initialState(page, 2_000), view: 'details' as const }]) {
+      for (const state of [
+        initialState(page, 2_000),
+        { ...initialState(page, 2_000), view: 'help' as const },
+        { ...initialState(page, 2_000), view: 'details' as const },
+      ]) {
         const all = lines(state, columns, rows);
         expect(all).toHaveLength(rows);
         for (const { text } of all) expect(text.length).toBeLessThanOrEqual(columns);
