@@ -6,8 +6,7 @@
 import type { Log } from '../observability/types.ts';
 import type { QueryFacts } from '../sql/facts.ts';
 import { logStatement } from './log.ts';
-import type { Account} from './stats.ts';
-import { StatementStats } from './stats.ts';
+import { type Account, StatementStats } from './stats.ts';
 import {
   nobody,
   sampleLog,
@@ -91,10 +90,6 @@ export class Statements implements StatementsInForce, StatementWatch {
     else if (sampleRate > 0 && this.options.random() < sampleRate) whom = sampleLog;
     if (this.tracer?.wants(trace) === true) whom |= tracer;
     return whom;
-  }
-
-  addServerMs(account: StatementAccount, facts: QueryFacts, at: number, ms: number): void {
-    if (this.isCounting) this.stats.entryOf(account as Account, facts, at).addServerMs(ms);
   }
 
   tell(whom: number, facts: QueryFacts, at: number, details: StatementDetails): void {
