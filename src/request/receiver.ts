@@ -78,7 +78,8 @@ export class Receiver implements AnswerReceiver {
     const at = isQuery ? request.attempt.statementIndex++ : 0;
     const facts = plan?.facts.statements[at];
     const { active } = session.services.statements;
-    if (active !== undefined) statementCompleted(active, session, request, plan, at, rowsIn(type, buffer, start, end));
+    if (active !== undefined)
+      statementCompleted(active, session, request, plan, at, rowsIn(type, buffer, start, end), buffer);
     if (request.planned.mayCopyIn) session.intake.copyIn.heard();
     const tagged = type === Backend.CommandComplete ? buffer : noTag;
     session.moments.completed(request, isQuery, plan, facts, tagged, start, end);
@@ -98,7 +99,7 @@ export class Receiver implements AnswerReceiver {
     if (request === undefined) return this.relay(buffer, start, end);
     const sqlstate = fields.get('C') ?? '';
     request.attempt.failed(isUnservedByServer(sqlstate));
-    if (session.services.statements.active !== undefined) statementFailed(request, sqlstate, session.services.nowMs());
+    if (session.services.statements.active !== undefined) statementFailed(session, request, sqlstate);
     if (sqlstate === syntaxError && isUnparsable(request, fields)) request.attempt.noteUnparsable();
     session.intake.copyIn.heard();
     session.moments.failed(request);

@@ -23,7 +23,8 @@ const syncMessage: Message = {
 /** @param known number of plans that the request had before this message */
 export function sendMore(session: Session, request: Request, message: Message, known: number): void {
   countFurther(session, message.type);
-  if (session.services.statements.active !== undefined) moreSent(session, request);
+  const { active } = session.services.statements;
+  if (active !== undefined) moreSent(active, session, request);
   if (request.form.locals > 0) return refuseLocal(session, request, message);
   session.moments.beforeMore(request, known);
   const passOn = (): Outcome => {

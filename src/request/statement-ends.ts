@@ -1,8 +1,8 @@
 /**
- * Tells the watch on statements (statements/) of the end of each: its part of the time of its request, its rows, and how it went.
- * Each moment of a request counts once: for its first statement from the arrival, for a later one from the end of the one
- * before. In a pipeline or a lane, the server works on a request from its answer to the one before. Called by receiver.ts,
- * count.ts and client.ts, only while there is a watch.
+ * Tells the watch on statements (statements/) of the end of each: its part of the time of its request, its rows, how it went.
+ * In a pipeline or a lane, the server works on a request from its answer to the one before. PostgreSQL sends the answers of a
+ * batch, or of a text of several statements, together: then nobody knows what each has taken, and each counts with an equal
+ * part. Called by receiver.ts, count.ts and client.ts, only while there is a watch.
  */
 import { Backend } from '../protocol/codes.ts';
 import type { Plan } from '../binding/plan.ts';
@@ -12,7 +12,7 @@ import { Progress } from '../session/attempt.ts';
 import type { Request } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 
-/** A statement has completed. @param at its number in the text of the plan */
+/** A statement has completed. @param at its number in the text of the plan @param chunk the bytes in which its answer came */
 export function statementCompleted(
   watch: StatementWatch,
   session: Session,
@@ -20,6 +20,7 @@ export function statementCompleted(
   plan: Plan | undefined,
   at: number,
   rows: number,
+  chunk: Buffer,
 ): void {
   const { attempt } = request;
   if (isOnly(request, plan)) {
@@ -29,17 +30,46 @@ export function statementCompleted(
   }
   if (plan === undefined) return;
   const nowMs = session.services.nowMs();
-  const sinceMs = workedSince(session, request);
-  const progress = (attempt.progress ??= new Progress(sinceMs));
-  const { end } = watch;
-  end.waitMs = progress.count === 0 ? sinceMs - request.receivedAtMs : 0;
-  end.serverMs = nowMs - progress.atMs;
-  end.rows = rows;
+  const progress = (attempt.progress ??= begun(session, request));
+  const isTogether = progress.chunk === chunk || nowMs - progress.atMs <= togetherMs;
+  progress.chunk = chunk;
+  if (!isTogether || progress.completed.length >= mostTogether)
+    countCompleted(watch, session, request, progress, progress.atMs);
   progress.atMs = nowMs;
   progress.count++;
   progress.plan = plan;
-  progress.at = at;
-  ended(watch, session, request, plan.facts, at, false);
+  progress.completed.push({ plan, at, rows, hasError: false });
+}
+
+/** Answers that come closer together were sent together. */
+const togetherMs = 0.2;
+const mostTogether = 1_000;
+
+function begun(session: Session, request: Request): Progress {
+  const progress = new Progress(Math.max(request.attempt.sentAtMs, session.server?.lastReadyAtMs ?? 0));
+  progress.waitMs = progress.sinceMs - request.receivedAtMs;
+  return progress;
+}
+
+/** Counts what was answered together, until `endMs`. */
+function countCompleted(
+  watch: StatementWatch,
+  session: Session,
+  request: Request,
+  progress: Progress,
+  endMs: number,
+): void {
+  const { completed } = progress;
+  const eachMs = Math.max(0, endMs - progress.sinceMs) / completed.length;
+  progress.sinceMs = endMs;
+  for (const { plan, at, rows, hasError } of completed.splice(0)) {
+    const { end } = watch;
+    end.waitMs = progress.waitMs;
+    end.serverMs = eachMs;
+    end.rows = rows;
+    progress.waitMs = 0;
+    ended(watch, session, request, plan.facts, at, hasError);
+  }
 }
 
 /** It is the only statement of its request. */
@@ -47,21 +77,19 @@ function isOnly({ plans, form, isComplete }: Request, plan: Plan | undefined): b
   return isComplete && form.executions === 1 && plan === plans[0] && plan?.facts.statements.length === 1;
 }
 
-/** Since when the server has worked on the request; before, it was busy with others. */
-function workedSince({ server }: Session, { attempt }: Request): number {
-  return Math.max(attempt.sentAtMs, server?.lastReadyAtMs ?? 0);
-}
-
 /** A server has reported an error. */
-export function statementFailed({ attempt }: Request, sqlstate: string, nowMs: number): void {
-  attempt.progress ??= new Progress(nowMs);
+export function statementFailed(session: Session, request: Request, sqlstate: string): void {
+  const { attempt } = request;
+  attempt.progress ??= begun(session, request);
   attempt.progress.sqlstate = sqlstate;
 }
 
-/** A further message of a batch that was sent before its Sync: what the client has waited before is no time of a statement. */
-export function moreSent({ server, services }: Session, { attempt }: Request): void {
-  const { progress } = attempt;
-  if (progress !== undefined && server?.answers.length === 0) progress.atMs = services.nowMs();
+/** A further message of a batch that was sent before its Sync: what the server has waited for it is no time of a statement. */
+export function moreSent(watch: StatementWatch, session: Session, request: Request): void {
+  const { progress } = request.attempt;
+  if (progress === undefined || session.server?.answers.length !== 0) return;
+  if (progress.completed.length > 0) countCompleted(watch, session, request, progress, progress.atMs);
+  progress.sinceMs = progress.atMs = session.services.nowMs();
 }
 
 /**
@@ -78,29 +106,26 @@ export function requestEnded(
   const { attempt, form } = request;
   const { progress, hasError } = attempt;
   if (form.executions === 0) return;
-  if (progress?.plan !== undefined && !hasError) {
-    const { plan, at } = progress;
-    watch.addServerMs(accountOf(watch, session), plan.facts, at, nowMs - progress.atMs);
+  if (progress !== undefined && progress.count > 0) {
+    if (hasError) failedBehind(request, progress);
+    if (progress.completed.length > 0) countCompleted(watch, session, request, progress, nowMs);
     return;
   }
-  const plan = nextPlan(request);
+  const plan = form.isSimple ? request.plans.at(-1) : request.plans[0];
   if (plan === undefined) return;
-  const at = form.isSimple ? Math.min(progress?.count ?? 0, plan.facts.statements.length - 1) : 0;
   const { end } = watch;
-  const isSent = attempt.sentAtMs > 0;
-  const isFirst = progress === undefined || progress.count === 0;
-  const sinceMs = isFirst ? Math.max(attempt.sentAtMs, readyAtMs) : progress.atMs;
-  end.serverMs = isSent ? Math.max(0, nowMs - sinceMs) : 0;
-  end.waitMs = isFirst ? nowMs - request.receivedAtMs - end.serverMs : 0;
+  end.serverMs = attempt.sentAtMs > 0 ? Math.max(0, nowMs - Math.max(attempt.sentAtMs, readyAtMs)) : 0;
+  end.waitMs = nowMs - request.receivedAtMs - end.serverMs;
   end.rows = attempt.rows;
-  ended(watch, session, request, plan.facts, at, hasError);
+  ended(watch, session, request, plan.facts, 0, hasError);
 }
 
-/** The one that was executed; of several, the one that follows those that have completed. */
-function nextPlan({ attempt, form, plans }: Request): Plan | undefined {
-  if (form.isSimple) return plans.at(-1);
-  const before = attempt.progress?.plan;
-  return before === undefined ? plans[0] : (plans[plans.indexOf(before) + 1] ?? before);
+/** The one that follows those that have completed. */
+function failedBehind({ form, plans }: Request, { plan, count, completed }: Progress): void {
+  if (plan === undefined) return;
+  const next = form.isSimple ? plan : (plans[plans.indexOf(plan) + 1] ?? plan);
+  const at = form.isSimple ? Math.min(count, plan.facts.statements.length - 1) : 0;
+  completed.push({ plan: next, at, rows: 0, hasError: true });
 }
 
 /** The client is gone while its statement runs. */

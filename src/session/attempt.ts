@@ -5,20 +5,33 @@ import type { WriteGuard } from '../cache/types.ts';
 import type { Plan } from '../binding/plan.ts';
 import type { Borrowed, Statement } from './statements.ts';
 
+export interface Completed {
+  readonly plan: Plan;
+  /** Its number in the text of the plan. */
+  readonly at: number;
+  readonly rows: number;
+  readonly hasError: boolean;
+}
+
 /** How far a request of several statements has come, or what its error was; only while statements are watched. */
 export class Progress {
-  /** When the last of its statements has ended (monotonic ms). */
+  /** When the server began with `completed`, and when the last of them was answered (monotonic ms). */
+  sinceMs: number;
   atMs: number;
-  /** Statements that have completed. */
+  /** What its first statement has waited; 0 once that is counted. */
+  waitMs = 0;
+  /** Statements that have completed, and those of them that are not counted yet: they were answered together. */
   count = 0;
-  /** The last of them, and its number in the text of its plan. */
+  readonly completed: Completed[] = [];
+  /** The bytes in which the answer of the last one came. */
+  chunk: Buffer | undefined;
+  /** The last one. */
   plan: Plan | undefined;
-  at = 0;
   /** Of its error. */
   sqlstate: string | undefined;
 
-  constructor(atMs: number) {
-    this.atMs = atMs;
+  constructor(sinceMs: number) {
+    this.sinceMs = this.atMs = sinceMs;
   }
 }
 

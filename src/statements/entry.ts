@@ -49,11 +49,6 @@ export class Entry {
     this.countNode(end.node);
   }
 
-  /** Time that its server has taken after the end of its answer: for the end of the batch, which may commit. */
-  addServerMs(ms: number): void {
-    add(this.times, server, ms);
-  }
-
   private countNode(name: string): void {
     const { nodeNames, nodeCalls } = this;
     let at = nodeNames.indexOf(name);

@@ -103,8 +103,6 @@ export interface StatementWatch {
    * @returns who wants to be told the details (bits, as above)
    */
   ended(account: StatementAccount, facts: QueryFacts, at: number, trace: TraceComment | undefined): number;
-  /** Time of the server after the end of a statement, for the end of its batch. */
-  addServerMs(account: StatementAccount, facts: QueryFacts, at: number, ms: number): void;
   tell(whom: number, facts: QueryFacts, at: number, details: StatementDetails): void;
 }
 

@@ -93,10 +93,6 @@ export class Statements implements StatementsInForce, StatementWatch {
     return whom;
   }
 
-  addServerMs(account: StatementAccount, facts: QueryFacts, at: number, ms: number): void {
-    if (this.isCounting) this.stats.entryOf(account as Account, facts, at).addServerMs(ms);
-  }
-
   tell(whom: number, facts: QueryFacts, at: number, details: StatementDetails): void {
     const text = this.stats.textOf(facts, at);
     if ((whom & (slowLog | sampleLog)) !== 0) logStatement(this.options.log, (whom & slowLog) !== 0, text, details);
