@@ -68,6 +68,7 @@ async function main() {
   const tools = {
     zsh: 'its completion',
     fish: 'its completion',
+    chromium: 'the page in a browser',
     promtool: 'what it says of rules',
     helm: 'what it makes of the chart',
   };

@@ -68,7 +68,7 @@ async function usualPorts(): Promise<WeirConfig> {
   return areFree ? { listen: '127.0.0.1:6432', http: '127.0.0.1:9432' } : {};
 }
 
-async function startDemo(run: RunDir, workers: number): Promise<Demo> {
+export async function startDemo(run: RunDir, workers: number): Promise<Demo> {
   say('Starting a PostgreSQL primary and two streaming replicas ...');
   const cluster = await startCluster({ run });
   say(`  PostgreSQL ${cluster.version}: ${cluster.nodes.map((node) => `${node.name} on ${node.port}`).join(', ')}`);
@@ -148,7 +148,7 @@ const severalWorkers = `
      node bin/weir.js workers
 `;
 
-async function stopDemo(demo: Demo): Promise<void> {
+export async function stopDemo(demo: Demo): Promise<void> {
   await demo.weir.stop();
   await demo.redis?.kill();
   await demo.cluster.stop();

@@ -20,6 +20,8 @@ const drivers = {
   'python3-asyncpg': [python, ['-c', 'import asyncpg']],
   zsh: ['zsh', ['--version']],
   fish: ['fish', ['--version']],
+  // For the test of the page.
+  chromium: ['chromium', ['--version']],
   // For promtool.
   prometheus: ['promtool', ['--version']],
   'php-cli php-pgsql': ['php', ['-r', 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);']],

@@ -82,7 +82,7 @@ function figures({ traffic, pools, nodes, clientStates, cache, weir }) {
       about: 'Clients that wait for a server connection',
     },
     {
-      label: 'servers in use',
+      label: 'servers',
       text: `${number(sum(({ active }) => active))} / ${number(sum(({ limit }) => limit))}`,
       about: 'Server connections in use, and how many the pools may have now',
     },
