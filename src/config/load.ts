@@ -78,7 +78,8 @@ export function loadConfig(source: LoadSource): LoadResult {
   const given: Given = { values: new Map(), databases: undefined, users: undefined, problems: [], warnings: [] };
   const label = labelOf(source.file);
   const text = source.text ?? readText(source.file, given);
-  const file = isIni(source.file, text) ? translateIni(text, label) : readYamlFile(text, label);
+  const isOfPgbouncer = isIni(source.file, text);
+  const file = isOfPgbouncer ? translateIni(text, label) : readYamlFile(text, label);
   gatherFile(file, given);
   gatherEnvironment(source.env, given);
   gatherFlags(source.flags ?? {}, given);
@@ -96,14 +97,17 @@ export function loadConfig(source: LoadSource): LoadResult {
   for (const { key, text: why } of crossCheck(config)) {
     problems.push(`${given.values.get(key)?.place ?? label}: ${key}: ${why}`);
   }
-  if (problems.length === 0 && databases.size === 0) {
+  // PgBouncer starts without a database: so its packages install it.
+  const noDatabase = `${label}: there is no database yet: only the admin console can be used`;
+  const notes = isOfPgbouncer && databases.size === 0 ? [...file.notes, noDatabase] : file.notes;
+  if (problems.length === 0 && databases.size === 0 && !isOfPgbouncer) {
     problems.push(
       `${label}: databases: there is none: add one, such as { shop: { primary: postgres://host:5432/shop } }, or give --primary URL`,
     );
   }
   if (problems.length > 0) return { problems, warnings: given.warnings };
   const found = [...warnings(config), ...exposedFiles(config, source.file, source.text === undefined ? text : '')];
-  return { config, warnings: [...given.warnings, ...found], notes: file.notes };
+  return { config, warnings: [...given.warnings, ...found], notes };
 }
 
 function labelOf(file: string | undefined): string {

@@ -27,12 +27,13 @@ function advice(code: string | undefined, setting: string): string | undefined {
 export interface TcpAddress extends HostPort {
   /** Another process may listen there, too (so_reuseport). */
   readonly isShared?: boolean;
+  readonly isIpv6Only?: boolean;
 }
 
 /** @param onError told of errors after it has begun to listen: a connection that cannot be accepted */
 export function listenTcp(
   server: Server,
-  { host, port, isShared = false }: TcpAddress,
+  { host, port, isShared = false, isIpv6Only = false }: TcpAddress,
   setting: 'listen' | 'http',
   onError: (error: Error) => void,
 ): Promise<void> {
@@ -42,7 +43,7 @@ export function listenTcp(
       reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
     });
     // Node 20 has no reusePort; config/checks.ts refuses so_reuseport there.
-    const where: ListenOptions & { reusePort?: boolean } = { port, backlog };
+    const where: ListenOptions & { reusePort?: boolean } = { port, backlog, ipv6Only: isIpv6Only };
     // Without a host, Node listens on :: for IPv6 and IPv4, or on 0.0.0.0 where there is no IPv6.
     if (host !== '*') where.host = host;
     if (isShared) where.reusePort = true;

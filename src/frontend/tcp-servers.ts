@@ -31,9 +31,11 @@ export class TcpServers {
   async open(settings: TcpSettings, onError: (error: Error) => void): Promise<void> {
     const { listen, addresses = [listen.host], isShared = false } = settings;
     let { port } = listen;
-    for (const host of addresses) {
+    for (const host of new Set(addresses)) {
       const server = this.make();
-      await listenTcp(server, { host, port, isShared }, 'listen', onError);
+      // By itself, :: is for IPv4, too, and could not listen beside 0.0.0.0.
+      const isIpv6Only = host === '::' && addresses.includes('0.0.0.0');
+      await listenTcp(server, { host, port, isShared, isIpv6Only }, 'listen', onError);
       this.servers.push(server);
       // If any free port will do, the others get the same one.
       port = this.address()?.port ?? port;

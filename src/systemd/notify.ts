@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { droppedBecause } from './notify-access.ts';
 
 /** Sends one message; resolves to what went wrong, or undefined. */
 export type SendToSystemd = (assignments: readonly string[]) => Promise<string | undefined>;
@@ -42,18 +43,24 @@ export function sendWithProgram(env: NodeJS.ProcessEnv): SendToSystemd {
     });
 }
 
-/** @param warn told once if a message cannot be sent */
+/** @param warn told once if a message cannot be sent, and once if systemd drops them */
 export function createServiceManager(
   env: NodeJS.ProcessEnv,
   warn: (text: string) => void,
   send: SendToSystemd = sendWithProgram(env),
+  dropped: () => Promise<string | undefined> = droppedBecause,
 ): ServiceManager {
   const notifier = (env['NOTIFY_SOCKET'] ?? '') === '' ? undefined : new Notifier(send, warn);
+  let isFirst = true;
   const tell = (...assignments: string[]): void => notifier?.tell(assignments);
   const watchdogMs = watchdogIntervalMs(env, process.pid);
   const watchdog = watchdogMs === undefined ? undefined : setInterval(() => notifier?.keepAlive(), watchdogMs).unref();
   return {
-    ready: (status) => tell('READY=1', statusOf(status)),
+    ready(status) {
+      tell('READY=1', statusOf(status));
+      if (isFirst && notifier !== undefined) void dropped().then((why) => why !== undefined && warn(why));
+      isFirst = false;
+    },
     // The other one had been silent for some time already.
     tookOver: (status) => tell('WATCHDOG=1', statusOf(status)),
     // CLOCK_MONOTONIC, from which systemd sees that this is the answer to its own request.

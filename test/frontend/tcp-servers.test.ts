@@ -2,6 +2,7 @@
  * The servers of `listen` and listen_addresses: all on one port, also if any free one will do; none for a Unix socket only.
  */
 import { connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterEach, expect, it } from 'vitest';
 import { TcpServers } from '../../src/frontend/tcp-servers.ts';
 
@@ -32,6 +33,18 @@ it('listens on each address', async () => {
     await new Promise((resolve) => connect({ host: each, port }).resume().on('close', resolve));
   }
   expect(accepted).toEqual(['127.0.0.1', '127.0.0.2']);
+});
+
+it('listens once on what is named twice', async () => {
+  await servers.open({ listen, addresses: ['127.0.0.1', '127.0.0.1'] }, fail);
+  expect(servers.all()).toHaveLength(1);
+});
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === 'IPv6'));
+
+it.runIf(hasIpv6)('listens on all addresses of IPv4 and on all of IPv6', async () => {
+  await servers.open({ listen, addresses: ['0.0.0.0', '::'] }, fail);
+  expect(servers.all()).toHaveLength(2);
 });
 
 it('listens on that of listen, or on none', async () => {

@@ -54,6 +54,17 @@ describe('what systemd is told', () => {
     expect(told).toEqual([]);
   });
 
+  it('that systemd drops the messages is said once', async () => {
+    const warnings: string[] = [];
+    const dropped = (): Promise<string> => Promise.resolve('write NotifyAccess=all');
+    const send = (): Promise<undefined> => Promise.resolve(undefined);
+    const systemd = createServiceManager({ NOTIFY_SOCKET }, (text) => warnings.push(text), send, dropped);
+    systemd.ready('listening');
+    systemd.ready('reload: changed x');
+    await systemd.end();
+    expect(warnings).toEqual(['write NotifyAccess=all']);
+  });
+
   it('a problem is said once, and nothing is held up', async () => {
     const warnings: string[] = [];
     const systemd = createServiceManager({ NOTIFY_SOCKET, PATH: '/nowhere' }, (text) => warnings.push(text));

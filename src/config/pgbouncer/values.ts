@@ -51,14 +51,35 @@ export function convert(kind: Kind, text: string, setting: SettingKey): Converte
   return { value: number };
 }
 
-/** PgBouncer's words for several versions; what there is not here is left out, as long as one is left. */
+const tlsVersions = ['tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3'];
+const protocolWords: Readonly<Record<string, readonly string[]>> = {
+  all: tlsVersions,
+  legacy: tlsVersions,
+  default: tlsVersions.slice(2),
+  secure: tlsVersions.slice(2),
+  tlsv1: tlsVersions,
+  ...Object.fromEntries(tlsVersions.map((version) => [version, [version]])),
+};
+
+/** As PgBouncer reads them, with commas or colons in between: a word adds its versions, and takes them away after `!`. */
 function protocolsOf(text: string): Converted {
-  const words = listOf(text.toLowerCase().replaceAll(':', ','));
-  const isWord = words.length === 1 && ['secure', 'all', 'legacy', 'default'].includes(words[0] as string);
-  const own = isWord ? ['tlsv1.2', 'tlsv1.3'] : words.filter((word) => !['tlsv1.0', 'tlsv1.1'].includes(word));
-  if (own.length === 0) return { value: words };
-  const isLess = own.length < words.length || (isWord && words[0] !== 'secure' && words[0] !== 'default');
-  return { value: own, ...(isLess ? { note: 'is without TLS 1.0 and 1.1 here, which are not secure' } : {}) };
+  if (text === '') return { value: protocolWords['secure'] };
+  const named = new Set<string>();
+  for (const item of text.toLowerCase().split(/[,:]/)) {
+    const word = item.trim();
+    const versions = protocolWords[word.replace(/^!/, '')];
+    if (versions === undefined) return { refused: 'is not a list of secure, all, tlsv1.2 and tlsv1.3' };
+    // What begins by taking away takes it from all.
+    if (word.startsWith('!') && named.size === 0) for (const version of tlsVersions) named.add(version);
+    for (const version of versions)
+      if (word.startsWith('!')) named.delete(version);
+      else named.add(version);
+  }
+  const value = ['tlsv1.2', 'tlsv1.3'].filter((version) => named.has(version));
+  if (value.length === 0) return { refused: 'has no version that there is: TLS 1.0 and 1.1 are not there' };
+  return named.size === value.length
+    ? { value }
+    : { value, note: 'is without TLS 1.0 and 1.1 here, which are not secure' };
 }
 
 export function listOf(text: string): string[] {

@@ -110,6 +110,22 @@ describe('keys', () => {
     expect(config).toMatchObject({ listenAddresses: ['127.0.0.1', '::1'], unixSocketDir: undefined });
   });
 
+  it.each([
+    ['TLSv1.2 : tlsv1.3', ['tlsv1.2', 'tlsv1.3'], []],
+    ['secure,!tlsv1.3', ['tlsv1.2'], []],
+    ['!tlsv1.0,!tlsv1.1,!tlsv1.2', ['tlsv1.3'], []],
+    [
+      'legacy:!tlsv1.3',
+      ['tlsv1.2'],
+      ['p.ini:4: server_tls_protocols = legacy:!tlsv1.3 is without TLS 1.0 and 1.1 here, which are not secure'],
+    ],
+  ])('versions of TLS that are added and taken away: %s', (value, protocols, notes) => {
+    const text = `${shop}server_tls_protocols = ${value}`;
+    expect(configOf(text).tls.server.protocols).toEqual(protocols);
+    expect(notesOf(text)).toEqual(notes);
+    expect(configOf(text.replace('server', 'client')).tls.client.protocols).toEqual(protocols);
+  });
+
   it('file names are relative to the working directory', () => {
     const { pidfile, log } = configOf(`${shop}pidfile = x.pid\nlogfile = /var/log/x.log`);
     expect([pidfile, log.file]).toEqual([resolve('x.pid'), '/var/log/x.log']);
@@ -201,6 +217,14 @@ describe('databases', () => {
   });
 });
 
+it('a file without databases is only for the console, as that of a new package', () => {
+  const result = load('[databases]\n[pgbouncer]\n');
+  expect(result).toMatchObject({
+    config: {},
+    notes: ['p.ini: there is no database yet: only the admin console can be used'],
+  });
+});
+
 describe('users', () => {
   const text = `${shop}[users]\nu = pool_mode=transaction query_wait_timeout=3 pool_size=-1\n"a b" = reserve_pool_size = 2`;
 
@@ -236,7 +260,7 @@ describe('what has no effect', () => {
     for (const table of [globalKeys, databaseKeys, userKeys]) {
       for (const [name, key] of table) {
         expect(settingFor(key) ?? key.because, name).toBeDefined();
-        const refused = Array.isArray(key.kind) || key.kind === 'int' || key.kind === 'seconds';
+        const refused = Array.isArray(key.kind) || ['int', 'seconds', 'protocols'].includes(String(key.kind));
         if (table !== globalKeys) continue;
         const problems = translateIni(`${shop}${name} = 1 x`, 'p.ini').problems;
         expect(problems, name).toEqual(
@@ -249,6 +273,10 @@ describe('what has no effect', () => {
 
 describe('errors', () => {
   it.each([
+    [
+      'client_tls_protocols = tlsv1.0',
+      'p.ini:4: invalid value "tlsv1.0" for parameter client_tls_protocols: has no version',
+    ],
     ['foo = 1', 'p.ini:4: unknown parameter: pgbouncer/foo'],
     ['pool_mod = x', 'p.ini:4: unknown parameter: pgbouncer/pool_mod (did you mean pool_mode?)'],
     ['pool_mode = sesion', 'p.ini:4: invalid value "sesion" for parameter pool_mode: is not one of session'],
