@@ -77,7 +77,9 @@ function protocolsOf(text: string): Converted {
   }
   const value = ['tlsv1.2', 'tlsv1.3'].filter((version) => named.has(version));
   if (value.length === 0) return { refused: 'has no version that there is: TLS 1.0 and 1.1 are not there' };
-  return named.size === value.length ? { value } : { value, note: 'means TLS 1.2 and 1.3 only' };
+  return named.size === value.length
+    ? { value }
+    : { value, note: 'is without TLS 1.0 and 1.1 here, which are not secure' };
 }
 
 export function listOf(text: string): string[] {
