@@ -3,6 +3,7 @@
  * seconds, switches 0 or 1, lists have commas. Called by set.ts and show-stats.ts.
  */
 import { globalKeys } from '../config/pgbouncer/keys.ts';
+import { convert } from '../config/pgbouncer/values.ts';
 import { isSettingKey, settingOf, type SettingKey } from '../config/settings.ts';
 import type { ValueType } from '../config/values.ts';
 import type { SettingRow } from './sources.ts';
@@ -42,6 +43,10 @@ export function weirValue(value: string, known: SettingRow, name = known.key): s
   if (timeOf(known.key) !== undefined && /^\d+(?:\.\d+)?$/.test(value)) return Number(value) === 0 ? '0' : `${value}s`;
   if (known.value === 'true' || known.value === 'false') return switches[value] ?? value;
   const row = globalKeys.get(name);
+  if (row?.kind === 'protocols' && isSettingKey(known.key)) {
+    const versions = convert(row.kind, value, known.key);
+    return 'value' in versions && Array.isArray(versions.value) ? versions.value.join(',') : value;
+  }
   // PgBouncer's words for "as if it was not set", such as `secure`.
   if (row?.kind === 'text' && row.inert.includes(value)) return known.default;
   return value === '' && (row?.kind === 'text' || row?.kind === 'file') ? 'null' : value;
