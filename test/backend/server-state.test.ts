@@ -30,6 +30,8 @@ const cells: readonly (readonly [ServerState, ServerEvent, ServerState])[] = [
   ['unassigned', 'reset begun', 'resetting'],
   ['resetting', 'reset done', 'unassigned'],
   ['unassigned', 'kept idle', 'idle'],
+  ['idle', 'check begun', 'being checked'],
+  ['being checked', 'check passed', 'unassigned'],
   ...states.filter((state) => state !== 'closed').map((state) => [state, 'closed', 'closed'] as const),
 ];
 

@@ -22,7 +22,9 @@ function rulesOf(...databases: readonly (readonly [name: string, budgets: string
 }
 
 const folder = join(import.meta.dirname, '../../src/observability');
-const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+const sources = readdirSync(folder)
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => readFileSync(join(folder, name), 'utf8'));
 
 describe('alert rules', () => {
   it('a page and a ticket for each budget, over both windows', () => {
