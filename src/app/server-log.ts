@@ -71,6 +71,7 @@ const wordsOf: Readonly<Record<string, string>> = {
   server_lifetime: 'server lifetime over',
   server_idle_timeout: 'server idle timeout',
   RECONNECT: 'database configuration changed',
+  server_fast_close: 'database configuration changed',
   PAUSE: 'pause mode',
   KILL: 'admin forced disconnect',
   'shutting down': 'pooler is shut down',

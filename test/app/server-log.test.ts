@@ -34,12 +34,19 @@ it('has each new connection, with where it comes from', () => {
 
 it('has why one is closed, in the words of PgBouncer if it has any', () => {
   const { servers, lines } = bench();
-  for (const why of ['server_lifetime', 'server_idle_timeout', 'RECONNECT', 'the reset took too long'])
+  for (const why of [
+    'server_lifetime',
+    'server_idle_timeout',
+    'RECONNECT',
+    'server_fast_close',
+    'the reset took too long',
+  ])
     servers.closed(own, connection(true), why);
   servers.closed(own, connection(false), 'terminating connection\ndue to administrator command');
   expect(lines.map((line) => line.replace(/^.*closing because: /, ''))).toEqual([
     'server lifetime over (age=61s)',
     'server idle timeout (age=61s)',
+    'database configuration changed (age=61s)',
     'database configuration changed (age=61s)',
     'the reset took too long (age=61s)',
     'server conn crashed? (terminating connection due to administrator command) (age=61s)',
