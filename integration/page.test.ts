@@ -125,6 +125,14 @@ describe.skipIf(program === undefined)(
         const shown = Number((await rowOf(page, 'cache', ''))['hits']?.replaceAll(',', ''));
         return shown > 0 && shown === (await metric(weir, 'weir_cache_hits_total'));
       });
+      const console = await connectPg(weir.adminUrl());
+      await until('the statement with its calls', async () => {
+        const { rows } = await console.query<{ query: string; calls: string }>('SHOW STATEMENTS');
+        const counted = rows.find(({ query }) => query.includes('FROM seen'));
+        return (await rowOf(page, 'statements', 'FROM seen'))['calls'] === Number(counted?.calls).toLocaleString('en');
+      });
+      await page.locator('#statements button', { hasText: 'misses' }).click();
+      expect((await rowOf(page, 'statements', 'FROM seen'))['misses']).toMatch(/^[1-9]/);
       expect(await text('#figures')).toMatch(/2\s+clients/);
       await until('the charts', async () => (await page.locator('#charts canvas').count()) === 8);
       expect([...hosts]).toEqual([`127.0.0.1:${weir.httpPort}`]);

@@ -180,9 +180,12 @@ describe('the files', () => {
 
 describe('who may see it', () => {
   it('shows clients on this machine, and figures only to others', async () => {
-    expect((await firstUpdate(await listenTo())).snapshot?.clients?.total).toBe(50);
+    const local = await firstUpdate(await listenTo());
+    expect(local.snapshot.clients?.total).toBe(50);
+    expect(local.statements?.byTime.map(({ text }) => text)).toEqual(['SELECT * FROM a WHERE id = ?']);
     const proxied = await firstUpdate(await listenTo({ 'X-Forwarded-For': '192.0.2.1' }));
-    expect(proxied.snapshot?.clients).toBeUndefined();
+    expect([proxied.snapshot.clients, proxied.statements]).toEqual([undefined, null]);
+    expect(JSON.stringify(proxied)).not.toContain('SELECT * FROM a');
     expect(proxied.snapshot?.pools.total).toBe(1);
     setting = 'figures';
     expect((await firstUpdate(await listenTo())).snapshot?.clients).toBeUndefined();
