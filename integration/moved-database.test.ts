@@ -59,9 +59,9 @@ async function databaseOf(client: Client): Promise<string | undefined> {
 
 const waiting = async (): Promise<number> => {
   const client = await connect('pgbouncer', 'weir');
-  const { rows } = await client.query<{ database: string; cl_waiting: string }>('SHOW POOLS');
+  const { rows } = await client.query<{ database: string; cl_waiting: number }>('SHOW POOLS');
   await client.end();
-  return Number(rows.find(({ database }) => database === 'moving')?.cl_waiting ?? 0);
+  return rows.find(({ database }) => database === 'moving')?.cl_waiting ?? 0;
 };
 
 beforeAll(async () => {

@@ -103,12 +103,12 @@ describe('what the exporter of prometheus-community reads', () => {
 
   test.each(Object.entries(tables))('SHOW %s', async (name, { labels, figures }) => {
     const console = await connectPg(weir.url({ user: 'weir', database: 'pgbouncer' }));
-    const { rows } = await console.query<Record<string, string | null>>(`SHOW ${name};`);
+    const { rows } = await console.query<Record<string, string | number | null>>(`SHOW ${name};`);
     const keys = rows.map((row) => labels.map((label) => row[label] ?? '').join('|'));
     expect(new Set(keys).size).toBe(keys.length);
     expect(keys.some((key) => key.includes(database))).toBe(true);
     for (const row of rows) {
-      for (const figure of figures.split(/\s+/)) expect(row[figure], `${name} ${figure}`).toMatch(/^\d+$/);
+      for (const figure of figures.split(/\s+/)) expect(String(row[figure]), `${name} ${figure}`).toMatch(/^\d+$/);
     }
   });
 
@@ -117,8 +117,9 @@ describe('what the exporter of prometheus-community reads', () => {
     const config = await console.query<{ key: string; value: string }>('SHOW CONFIG;');
     expect(config.fields).toHaveLength(4);
     expect(config.rows.find(({ key }) => key === 'max_client_conn')?.value).toMatch(/^\d+$/);
-    const { rows: lists } = await console.query<{ list: string; items: string }>('SHOW LISTS;');
-    for (const { list, items } of lists) expect(items, list).toMatch(/^\d+$/);
+    const { rows: lists } = await console.query<{ list: string; items: number }>('SHOW LISTS;');
+    // int4, as PgBouncer has it: int8 would be a string.
+    for (const { list, items } of lists) expect(items, list).toBeGreaterThanOrEqual(0);
     expect(new Set(lists.map(({ list }) => list)).size).toBe(lists.length);
     const version = await console.query('SHOW VERSION;');
     expect(version.fields.map((field) => field.name)).toEqual(['version']);

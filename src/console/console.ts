@@ -11,6 +11,7 @@ import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
 import { asPgbouncer } from './pgbouncer-errors.ts';
 import { consoleDatabase } from './pgbouncer-rows.ts';
+import { asPgbouncerHas } from './pgbouncer-types.ts';
 import type { CommandContext, CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
 import type { ConsoleSources, Gather } from './sources.ts';
 import type { StatsPeriod } from './stats-types.ts';
@@ -100,7 +101,8 @@ export function createConsole(options: ConsoleOptions): Console {
     roleOf: (user) => options.roleOf(user),
     parse(text, by) {
       try {
-        return parseStatements(text, isWeirSetting);
+        const statements = parseStatements(text, isWeirSetting);
+        return by.database === consoleDatabase ? statements.map(typedAsPgbouncer) : statements;
       } catch (error) {
         audit.refused({ role: undefined, text }, by, error as Error);
         throw inWordsOf(by, error, undefined, text);
@@ -123,6 +125,10 @@ interface Kept {
   readonly window: StatsWindow;
   readonly unapplied: Map<string, string>;
 }
+const typedAsPgbouncer = (statement: ConsoleStatement): ConsoleStatement => ({
+  ...statement,
+  columns: asPgbouncerHas(statement.command.name, statement.columns),
+});
 
 /** The error as its operator gets it. */
 const inWordsOf = ({ database }: Operator, error: unknown, command: string | undefined, text: string): unknown =>

@@ -14,7 +14,7 @@ export type Value = string | number | null;
 
 export interface ConsoleColumn {
   readonly name: string;
-  readonly type: 'text' | 'int8' | 'float8';
+  readonly type: 'text' | 'int4' | 'int8' | 'float8' | 'numeric';
 }
 
 export interface CommandContext {

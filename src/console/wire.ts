@@ -10,8 +10,10 @@ import type { ConsoleColumn, Value } from './types.ts';
 
 const types = {
   text: { oid: 25, size: -1 },
+  int4: { oid: 23, size: 4 },
   int8: { oid: 20, size: 8 },
   float8: { oid: 701, size: 8 },
+  numeric: { oid: 1700, size: -1 },
 } as const;
 
 /** Result format codes of Bind, 0 = text, 1 = binary: none = all text, one = for all columns, else one per column. */
@@ -55,9 +57,23 @@ export function encodeRow(values: readonly Value[], columns: readonly ConsoleCol
 
 function encodeValue(value: string | number, column: ConsoleColumn | undefined, binary: boolean): Buffer {
   if (!binary || column === undefined || column.type === 'text') return Buffer.from(String(value), 'utf8');
-  const bytes = Buffer.alloc(8);
-  if (column.type === 'int8') bytes.writeBigInt64BE(BigInt(Math.round(Number(value))));
+  if (column.type === 'numeric') return numericOf(Math.round(Number(value)));
+  const bytes = Buffer.alloc(types[column.type].size);
+  if (column.type === 'int4') bytes.writeInt32BE(Math.min(Math.round(Number(value)), 0x7fffffff));
+  else if (column.type === 'int8') bytes.writeBigInt64BE(BigInt(Math.round(Number(value))));
   else bytes.writeDoubleBE(Number(value));
+  return bytes;
+}
+
+/** As numeric_send() writes a whole number: digits to the base of 10000, the highest first. */
+function numericOf(value: number): Buffer {
+  const digits: number[] = [];
+  for (let rest = Math.abs(value); rest > 0; rest = Math.floor(rest / 10_000)) digits.unshift(rest % 10_000);
+  const bytes = Buffer.alloc(8 + 2 * digits.length);
+  bytes.writeInt16BE(digits.length, 0);
+  bytes.writeInt16BE(Math.max(0, digits.length - 1), 2);
+  bytes.writeUInt16BE(value < 0 ? 0x4000 : 0, 4);
+  digits.forEach((digit, index) => bytes.writeInt16BE(digit, 8 + 2 * index));
   return bytes;
 }
 
