@@ -125,6 +125,7 @@ interface Kept {
   readonly window: StatsWindow;
   readonly unapplied: Map<string, string>;
 }
+
 const typedAsPgbouncer = (statement: ConsoleStatement): ConsoleStatement => ({
   ...statement,
   columns: asPgbouncerHas(statement.command.name, statement.columns),
