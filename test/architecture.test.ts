@@ -30,6 +30,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   backend: ['net', 'protocol', 'auth'],
   pool: ['backend'],
   statements: [],
+  tracing: ['statements'],
   session: ['net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
   request: [
     ...['session', 'net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
@@ -77,6 +78,10 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['observability'],
   yaml: ['config'],
   'get-east-asian-width': ['cli'],
+  '@opentelemetry/api': ['tracing'],
+  '@opentelemetry/resources': ['tracing'],
+  '@opentelemetry/sdk-trace-base': ['tracing'],
+  '@opentelemetry/exporter-trace-otlp-http': ['tracing'],
 };
 
 /** Rooms that decide and never act: no socket, file, process or timer. */

@@ -69,6 +69,7 @@ export class Lifecycle {
     const { parts, current } = this;
     await parts.cache.start();
     parts.services.limits.apply(current.config.limits);
+    await parts.services.tracing.apply(current.config.tracing);
     parts.directory.open(current.config);
     this.sweeper.start();
     parts.memory.start();
@@ -177,6 +178,7 @@ export class Lifecycle {
     await stops.stop('the connection budget', parts.regular.connections.stop());
     await stops.stop('servers', parts.directory.stop());
     await stops.stop('the cache', parts.cache.stop());
+    await stops.stop('spans of statements', parts.services.tracing.stop());
     await stops.stop('http', this.http?.close());
     stops.done();
     if (stops.late.length > 0)

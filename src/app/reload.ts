@@ -71,6 +71,7 @@ export class Reload {
     this.logs.setLevel(next.log.level);
     parts.services.limits.apply(next.limits);
     parts.services.statements.apply(next.statements);
+    await parts.services.tracing.apply(next.tracing);
     parts.regular.connections.apply();
     await parts.directory.reconfigure(before, next);
     parts.regular.budgets.apply();

@@ -10,6 +10,7 @@ import { PgbouncerConnectionLog, type ConnectionLog } from '../frontend/connecti
 import { Forecasting } from '../forecast/forecasting.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
+import type { StatementTracer } from '../statements/types.ts';
 import { Statements } from '../statements/watch.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
@@ -18,6 +19,7 @@ import type { Current } from './current.ts';
 import { Limits } from './limits.ts';
 import type { Logs } from './logs.ts';
 import { PgbouncerServerLog, type ServerLog } from './server-log.ts';
+import { Tracing } from './tracing.ts';
 import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
@@ -28,10 +30,12 @@ export interface AppServices extends Services {
   readonly budgetActions: ActionsInForce;
   readonly limits: Limits;
   readonly statements: Statements;
+  readonly tracing: Tracing;
   readonly forecast: Forecasting;
 }
 
 export interface ServicesOptions {
+  readonly version: string;
   readonly current: Current;
   readonly logs: Logs;
   readonly classifier: Classifier;
@@ -51,6 +55,11 @@ export function createServices(options: ServicesOptions): AppServices {
   const { current, logs, classifier, cache, worker } = options;
   const { routing, cache: settings, log } = current.config;
   const connections = log.format === 'pgbouncer' ? connectionLog(current, logs) : undefined;
+  const statements = new Statements({
+    settings: current.config.statements,
+    ...{ log: logs.log, epochMs: Date.now, random: Math.random },
+  });
+  const use = (tracer: StatementTracer | undefined): void => statements.traceWith(tracer);
   return {
     connections,
     serverLog: connections && new PgbouncerServerLog(logs.whole, systemClock.nowMs),
@@ -62,10 +71,8 @@ export function createServices(options: ServicesOptions): AppServices {
     book: new StatementBook(),
     baselines: createLatencyBaselines(),
     limits: new Limits({ worker, log: logs.log, nowMs: systemClock.nowMs, epochMs: Date.now }),
-    statements: new Statements({
-      settings: current.config.statements,
-      ...{ log: logs.log, epochMs: Date.now, random: Math.random },
-    }),
+    statements,
+    tracing: new Tracing({ version: options.version, log: logs.log, use }),
     forecast: new Forecasting({
       settings: () => current.config.forecast,
       nowMs: systemClock.nowMs,

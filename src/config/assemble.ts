@@ -10,6 +10,7 @@ import { limitRows } from './settings-limits.ts';
 import { generalRows, poolRows } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
 import { statementLogRows, statementRows } from './settings-statements.ts';
+import { tracingRows } from './settings-tracing.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { forecastRows, logRows, resizeRows, settingKeys, settingOf } from './settings.ts';
 
@@ -35,6 +36,7 @@ export function assemble(values: SettingValues, { databases, users }: Named): Co
     resize: fieldsOf(resizeRows, values),
     forecast: fieldsOf(forecastRows, values),
     log: fieldsOf(logRows, values),
+    tracing: fieldsOf(tracingRows, values),
     statements: { ...fieldsOf(statementRows, values), ...fieldsOf(statementLogRows, values) },
   };
 }
@@ -54,6 +56,7 @@ export function valuesOf(config: Config): SettingValues {
     ...valuesIn(resizeRows, config.resize),
     ...valuesIn(forecastRows, config.forecast),
     ...valuesIn(logRows, config.log),
+    ...valuesIn(tracingRows, config.tracing),
     ...valuesIn(statementRows, config.statements),
     ...valuesIn(statementLogRows, config.statements),
   };

@@ -9,6 +9,7 @@ import type { limitRows } from './settings-limits.ts';
 import type { generalRows, poolRows } from './settings-pools.ts';
 import type { cacheRows, routingRows } from './settings-reads.ts';
 import type { statementLogRows, statementRows } from './settings-statements.ts';
+import type { tracingRows } from './settings-tracing.ts';
 import type { forecastRows, logRows, resizeRows } from './settings.ts';
 
 export type { HostPort } from './values.ts';
@@ -103,5 +104,6 @@ export interface Config extends FieldsOf<typeof generalRows> {
   readonly resize: FieldsOf<typeof resizeRows>;
   readonly forecast: ForecastSettings;
   readonly log: FieldsOf<typeof logRows>;
+  readonly tracing: FieldsOf<typeof tracingRows>;
   readonly statements: FieldsOf<typeof statementRows> & FieldsOf<typeof statementLogRows>;
 }

@@ -10,6 +10,7 @@ import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { poolSettings } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
 import { statementLogRows, statementRows } from './settings-statements.ts';
+import { tracingRows } from './settings-tracing.ts';
 import type { Rows, Setting, ValuesIn } from './setting.ts';
 import { atLeast1ms, hour, minute, second, setting } from './setting.ts';
 import { boolean, duration, fraction, oneOf, optional, string } from './values.ts';
@@ -108,6 +109,7 @@ export const settings = {
   ...forecastRows,
   ...logRows,
   ...statementRows,
+  ...tracingRows,
 } as const;
 
 export type SettingKey = keyof typeof settings;
