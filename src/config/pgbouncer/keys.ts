@@ -137,7 +137,7 @@ const tls = {
   client_tls_key_file: same('file', 'tls.client.key'),
   client_tls_cert_file: same('file', 'tls.client.cert'),
   client_tls_ca_file: same('file', 'tls.client.ca'),
-  client_tls_protocols: same('protocols', 'tls.client.protocols'),
+  client_tls_protocols: same('protocols', 'tls.client.protocols', { inert: ['secure'] }),
   client_tls_ciphers: same('text', 'tls.client.ciphers', { inert: ['default', 'secure', 'fast', 'normal'] }),
   client_tls13_ciphers: same('text', 'tls.client.tls13_ciphers', { inert: ['', '<empty>'] }),
   client_tls_ecdhcurve: none('text', nodeTls, ['auto']),
@@ -146,7 +146,7 @@ const tls = {
   server_tls_ca_file: same('file', 'tls.server.ca'),
   server_tls_key_file: same('file', 'tls.server.key'),
   server_tls_cert_file: same('file', 'tls.server.cert'),
-  server_tls_protocols: same('protocols', 'tls.server.protocols'),
+  server_tls_protocols: same('protocols', 'tls.server.protocols', { inert: ['secure'] }),
   server_tls_ciphers: same('text', 'tls.server.ciphers', { inert: ['default', 'secure', 'fast', 'normal'] }),
   server_tls13_ciphers: same('text', 'tls.server.tls13_ciphers', { inert: ['', '<empty>'] }),
 } as const satisfies Readonly<Record<string, IniKey>>;
