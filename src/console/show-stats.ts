@@ -8,7 +8,8 @@ import type { CommandContext, ConsoleCommand, ShowColumn } from './types.ts';
 import { pgbouncerConfig } from './pgbouncer-settings.ts';
 import { consoleStats } from './pgbouncer-rows.ts';
 import type { PreparedRow, SettingRow } from './sources.ts';
-import { addTotals, durationQuantileUs, outcomesOf } from './stats-window.ts';
+import { byRoute } from '../util/by-route.ts';
+import { addTotals, durationQuantileUs } from './stats-window.ts';
 import type { StatsRow } from './stats-window.ts';
 
 const c = columnsOf<StatsRow>();
@@ -56,10 +57,10 @@ const stats = [
       database,
       ...totalColumns('total_', 'total_received', 'total_sent'),
       ...averageColumns('avg_', 'avg_recv', 'avg_sent'),
-      c.int('to_primary', (row) => outcomesOf(row.stats).primary),
-      c.int('to_replica', (row) => outcomesOf(row.stats).replica),
-      c.int('from_cache', (row) => outcomesOf(row.stats).cache),
-      c.int('errors', (row) => outcomesOf(row.stats).errors),
+      c.int('to_primary', (row) => byRoute(row.stats.byLabel).primary),
+      c.int('to_replica', (row) => byRoute(row.stats.byLabel).replica),
+      c.int('from_cache', (row) => byRoute(row.stats.byLabel).cache),
+      c.int('errors', (row) => byRoute(row.stats.byLabel).errors),
       c.int('misroutes', (row) => row.stats.misroutes),
       c.int('query_time_p50', (row) => durationQuantileUs(row.stats, 0.5)),
       c.int('query_time_p99', (row) => durationQuantileUs(row.stats, 0.99)),

@@ -183,27 +183,6 @@ function averageOver(periods: readonly StatsPeriod[], of: (added: readonly Total
   };
 }
 
-/** Number of statements that primary, replicas and cache have answered, and of those that ended in an error. */
-export interface Outcomes {
-  readonly primary: number;
-  readonly replica: number;
-  readonly cache: number;
-  readonly errors: number;
-}
-
-/** Sums up DatabaseStats.byLabel. */
-export function outcomesOf(stats: DatabaseStats): Outcomes {
-  const at = (index: number): number => stats.byLabel[index] ?? 0;
-  const route = (index: number): number => {
-    let sum = 0;
-    for (let i = 0; i < 6; i++) sum += at(index * 6 + i);
-    return sum;
-  };
-  let errors = 0;
-  for (let i = 1; i < stats.byLabel.length; i += 2) errors += at(i);
-  return { primary: route(0), replica: route(1), cache: route(2), errors };
-}
-
 /**
  * Estimates a quantile of query durations over all routes, by linear interpolation in the histogram.
  * @param quantile from 0 to 1

@@ -2,6 +2,7 @@
  * /stats.json: the figures that the dashboard shows, as one object, made at each request from the same sources as the
  * metrics. Has totals only; the reader computes rates from two of them. Has no secrets. Called by http.ts.
  */
+import { byRoute } from '../util/by-route.ts';
 import type { StatsSources } from './types.ts';
 
 const mostPools = 500;
@@ -40,16 +41,8 @@ function ofProcess({ whole }: StatsSources, nowMs: number): object {
 }
 
 function databaseJson(stats: ReturnType<StatsSources['databaseStats']> extends Iterable<infer T> ? T : never): object {
-  const routes = [0, 0, 0, 0];
-  let errors = 0;
-  stats.byLabel.forEach((count, index) => {
-    const route = Math.floor(index / 6);
-    routes[route] = (routes[route] ?? 0) + count;
-    if (index % 2 === 1) errors += count;
-  });
-  const [primary, replica, cache] = routes;
   const { database, queries, xacts, queryMs, misroutes, recoveryConflicts } = stats;
-  return { database, queries, xacts, queryMs, misroutes, recoveryConflicts, primary, replica, cache, errors };
+  return { database, queries, xacts, queryMs, misroutes, recoveryConflicts, ...byRoute(stats.byLabel) };
 }
 
 function nodesJson(sources: StatsSources, nowMs: number): object[] {

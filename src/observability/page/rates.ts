@@ -1,13 +1,11 @@
 /** How fast each database is: of the last ten seconds, from the totals of two snapshots. Kept only while somebody looks. */
 import { durationBoundsSeconds, type DatabaseStats } from '../../session/types.ts';
+import { byRoute, type ByRoute } from '../../util/by-route.ts';
 import { totalOf } from '../../util/histogram.ts';
 import { quantileMs, rounded } from './points.ts';
 import type { Traffic } from './types.ts';
 
-interface Totals {
-  /** primary, replica, cache, none. */
-  readonly routes: readonly number[];
-  readonly errors: number;
+interface Totals extends ByRoute {
   readonly unserved: number;
   readonly counts: Float64Array;
 }
@@ -44,16 +42,9 @@ export class Rates {
 }
 
 function totalsOf(stats: DatabaseStats): Totals {
-  const routes = [0, 0, 0, 0];
-  let errors = 0;
-  stats.byLabel.forEach((count, index) => {
-    const route = Math.floor(index / 6);
-    routes[route] = (routes[route] ?? 0) + count;
-    if (index % 2 === 1) errors += count;
-  });
   const counts = new Float64Array(durationBoundsSeconds.length + 1);
   for (const each of stats.durations) each.forEach((count, i) => (counts[i] = (counts[i] as number) + count));
-  return { routes, errors, unserved: stats.unserved, counts };
+  return { ...byRoute(stats.byLabel), unserved: stats.unserved, counts };
 }
 
 /** A worker that went out of sight may have taken its counts along for a moment. */
@@ -66,9 +57,9 @@ function traffic(from: Totals, to: Totals, seconds: number): Traffic | null {
   const quantile = (share: number): number | null => quantileMs(durationBoundsSeconds, counts, share);
   return {
     queries: rounded(totalOf(counts) / seconds),
-    primary: per(from.routes[0], to.routes[0]),
-    replica: per(from.routes[1], to.routes[1]),
-    cache: per(from.routes[2], to.routes[2]),
+    primary: per(from.primary, to.primary),
+    replica: per(from.replica, to.replica),
+    cache: per(from.cache, to.cache),
     errors: per(from.errors, to.errors),
     unserved: per(from.unserved, to.unserved),
     p50: quantile(0.5),

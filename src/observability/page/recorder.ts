@@ -2,6 +2,7 @@
  * Notes every two seconds what this process does, from its start on: who opens the page in an incident sees what was before. Costs
  * a look at the counters of databases and pools. Made by app/parts.ts, started and stopped by app/lifecycle.ts.
  */
+import { byRoute } from '../../util/by-route.ts';
 import { History, slotAt } from './history.ts';
 import { countedLength, indexOf, latencyOf, rowLength, slotMs, waitsOf } from './noted.ts';
 import type { Slot } from './slot-types.ts';
@@ -115,13 +116,11 @@ function readDatabases(row: Float64Array, sources: Sources): void {
   for (const stats of sources.databaseStats()) {
     for (const counts of stats.durations)
       for (let i = 0; i < latency.length; i++) latency[i] = (latency[i] as number) + (counts[i] ?? 0);
-    // By route: six labels each. Those of "none" are answered by Weir itself.
-    for (let i = 0; i < 18; i++) {
-      const route = primary + Math.floor(i / 6);
-      row[route] = (row[route] as number) + (stats.byLabel[i] ?? 0);
-    }
-    for (let i = 1; i < stats.byLabel.length; i += 2)
-      row[errors] = (row[errors] as number) + (stats.byLabel[i] as number);
+    const answered = byRoute(stats.byLabel);
+    row[primary] = (row[primary] as number) + answered.primary;
+    row[primary + 1] = (row[primary + 1] as number) + answered.replica;
+    row[primary + 2] = (row[primary + 2] as number) + answered.cache;
+    row[errors] = (row[errors] as number) + answered.errors;
     row[unserved] = (row[unserved] as number) + stats.unserved;
   }
 }
