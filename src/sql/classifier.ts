@@ -94,7 +94,8 @@ class TemplateClassifier implements Classifier {
     const classified = hints === undefined ? found : { facts: found.facts, hints };
     // A text that could not be parsed is tried again the next time.
     if (found.facts.unparsed !== undefined) return classified;
-    if (scanner.hasConstants) this.#recent.noteIfRepeated(sql, classified);
+    // A comment may be another each time, such as a traceparent.
+    if (scanner.hasConstants || comments.hasAny) this.#recent.noteIfRepeated(sql, classified);
     else this.#recent.note(sql, classified);
     return classified;
   }

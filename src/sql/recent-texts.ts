@@ -1,6 +1,6 @@
 /**
  * Remembers recent texts and their facts: comparing a text with a known one is faster than scanning it. A program that puts no
- * constants into its SQL repeats the same few texts. Others repeat a text with constants only if they ask for the same again, so
+ * constants into its SQL repeats the same few texts. A text with constants or comments (a traceparent) may never come again, so
  * such a text is remembered when it comes for the second time. Each text belongs to one slot; a new text in a slot replaces the
  * old one. Bounded: 1,024 slots of at most 1 KiB. Used by classifier.ts.
  */
