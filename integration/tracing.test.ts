@@ -46,7 +46,9 @@ const statusError = 2;
 class Receiver {
   readonly spans: Span[] = [];
   readonly services = new Set<unknown>();
-  status = 200;
+  asked = 0;
+  /** undefined: it does not answer at all. */
+  status: number | undefined = 200;
   private server: Server | undefined;
   url = '';
 
@@ -56,6 +58,8 @@ class Receiver {
       request.setEncoding('utf8').on('data', (part: string) => (text += part));
       request.on('end', () => {
         if (this.status === 200) this.take(JSON.parse(text) as Body);
+        this.asked++;
+        if (this.status === undefined) return;
         response.writeHead(this.status, { 'content-type': 'application/json' }).end('{}');
       });
     });
@@ -75,6 +79,12 @@ class Receiver {
     this.server?.closeAllConnections();
     await new Promise((resolve) => this.server?.close(resolve) ?? resolve(undefined));
   }
+}
+
+async function droppedOf(of: WeirProcess): Promise<Record<string, number>> {
+  const { body } = await of.http();
+  const found = body.matchAll(/^weir_trace_spans_dropped_total\{reason="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries(Array.from(found, ([, reason, count]) => [reason, Number(count)]));
 }
 
 const valuesOf = (attributes: readonly Attribute[]): Record<string, unknown> =>
@@ -182,11 +192,23 @@ test('a receiver that refuses or is gone costs its spans and nothing else', asyn
   const lines = (): Record<string, unknown>[] => of.logs.filter((line) => line['event'] === 'tracing_failed');
   await until('the log to say so', () => lines().length > 0);
   expect(lines()[0]).toMatchObject({ level: 'warn', msg: expect.stringContaining(receiver.url) as string });
+  expect((await droppedOf(of))['not_sent']).toBeGreaterThan(0);
   await receiver.stop();
   // More than Weir keeps.
   for (let i = 0; i < 60; i++) await pg.query('SELECT 1;'.repeat(100));
   expect((await pg.query('SELECT count(*)::int AS n FROM t')).rows).toEqual([{ n: 20 }]);
+  await until('the metric of those that were not made', async () => (await droppedOf(of))['queue_full'] !== undefined);
   expect(lines()).toHaveLength(1);
+});
+
+test('Weir ends although the receiver does not answer', async () => {
+  const of = await start({ sample_rate: 1 });
+  const pg = await connectPg(of.url({ database }));
+  receiver.status = undefined;
+  expect((await pg.query('SELECT count(*)::int AS n FROM t')).rows).toEqual([{ n: 20 }]);
+  await of.stop();
+  expect(receiver.asked).toBeGreaterThan(0);
+  expect(of.logs.at(-1)).toMatchObject({ event: 'stopped' });
 });
 
 test('each worker sends its own', async () => {
@@ -194,4 +216,7 @@ test('each worker sends its own', async () => {
   const clients = await connectToEach(() => connectPg(of.url({ database })), 2);
   for (const [i, each] of clients.entries()) await each.query(`SELECT k FROM t ${comment(10 + i)}`);
   for (const i of clients.keys()) expect((await spanOf(10 + i)).span.parentSpanId).toBe(parentId(10 + i));
+  receiver.status = 400;
+  for (const [i, each] of clients.entries()) await each.query(`SELECT k FROM t ${comment(20 + i)}`);
+  await until('the metric of both together', async () => (await droppedOf(of))['not_sent'] === 2);
 });

@@ -178,8 +178,9 @@ export class Lifecycle {
     await stops.stop('the connection budget', parts.regular.connections.stop());
     await stops.stop('servers', parts.directory.stop());
     await stops.stop('the cache', parts.cache.stop());
-    await stops.stop('spans of statements', parts.services.tracing.stop());
     await stops.stop('http', this.http?.close());
+    // Last, as a collector that does not answer uses up the time.
+    await stops.stop('spans of statements', parts.services.tracing.stop());
     stops.done();
     if (stops.late.length > 0)
       this.logs.log('warn', 'shutdown_cut', `not waited for any longer: ${stops.late.join(', ')}`);

@@ -108,7 +108,8 @@ export class Parts {
       peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
     });
     const { noteUnexpected } = this;
-    this.services = createServices({ ...options, cache, noteUnexpected });
+    const spansDropped: Metrics['spansDropped'] = (reason, count) => this.metrics.spansDropped(reason, count);
+    this.services = createServices({ ...options, cache, noteUnexpected, spansDropped });
     const { clients, services } = this;
     this.memory = new Memory({
       ...{ current, clients, services, processes: worker?.workers ?? 1, log: logs.log },

@@ -19,7 +19,7 @@ import type { Current } from './current.ts';
 import { Limits } from './limits.ts';
 import type { Logs } from './logs.ts';
 import { PgbouncerServerLog, type ServerLog } from './server-log.ts';
-import { Tracing } from './tracing.ts';
+import { Tracing, type TracingOptions } from './tracing.ts';
 import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
@@ -43,6 +43,7 @@ export interface ServicesOptions {
   /** Undefined: this process is the whole Weir. */
   readonly worker: WorkerLink | undefined;
   noteUnexpected(error: unknown): void;
+  readonly spansDropped: TracingOptions['count'];
 }
 
 /** Without limits, as in PgBouncer: fail2ban counts these lines. */
@@ -72,7 +73,7 @@ export function createServices(options: ServicesOptions): AppServices {
     baselines: createLatencyBaselines(),
     limits: new Limits({ worker, log: logs.log, nowMs: systemClock.nowMs, epochMs: Date.now }),
     statements,
-    tracing: new Tracing({ version: options.version, log: logs.log, use }),
+    tracing: new Tracing({ version: options.version, log: logs.log, use, count: options.spansDropped }),
     forecast: new Forecasting({
       settings: () => current.config.forecast,
       nowMs: systemClock.nowMs,

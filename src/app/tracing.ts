@@ -5,7 +5,7 @@
 import type { Config } from '../config/config.ts';
 import { boundedLog } from '../observability/bounded-log.ts';
 import type { Log } from '../observability/types.ts';
-import { startSpans, type SpanEvents, type Spans } from '../tracing/spans.ts';
+import { startSpans, type Spans } from '../tracing/spans.ts';
 import type { StatementTracer } from '../statements/types.ts';
 import { systemClock } from '../util/clock.ts';
 
@@ -16,6 +16,8 @@ export interface TracingOptions {
   readonly log: Log;
   /** Where spans are to come from; undefined: from nowhere. */
   use(tracer: StatementTracer | undefined): void;
+  /** Spans that no collector has got, for the metric. */
+  count(reason: 'not_sent' | 'queue_full', spans: number): void;
 }
 
 export class Tracing {
@@ -55,7 +57,10 @@ export class Tracing {
     if (endpoint === undefined) return;
     try {
       const { version } = options;
-      const events = { lost: (...args: Parameters<SpanEvents['lost']>) => this.lost(endpoint, ...args) };
+      const events = {
+        lost: (spans: number, reason: string) => this.lost(endpoint, spans, reason),
+        dropped: (spans: number, waiting: number) => this.dropped(endpoint, spans, waiting),
+      };
       this.spans = await startSpans({ endpoint, sampleRate, serviceName }, { version, random: Math.random, events });
       options.use(this.spans);
     } catch (error) {
@@ -63,10 +68,17 @@ export class Tracing {
     }
   }
 
-  private lost(endpoint: string, spans: number, dropped: number, reason: string): void {
-    const others = dropped === 0 ? '' : `, and ${dropped} were not made meanwhile`;
-    const message = `${spans} spans of statements could not be sent to ${endpoint} (${reason})${others}`;
-    this.log('warn', 'tracing_failed', message, { spans, dropped });
+  private lost(endpoint: string, spans: number, reason: string): void {
+    this.options.count('not_sent', spans);
+    this.log('warn', 'tracing_failed', `${spans} spans of statements could not be sent to ${endpoint} (${reason})`, {
+      spans,
+    });
+  }
+
+  private dropped(endpoint: string, spans: number, waiting: number): void {
+    this.options.count('queue_full', spans);
+    const message = `${spans} spans of statements were not made, because ${waiting} were waiting to be sent to ${endpoint}`;
+    this.log('warn', 'tracing_dropped', message, { spans });
   }
 
   private failed(error: Error): void {

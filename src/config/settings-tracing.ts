@@ -29,11 +29,5 @@ export const tracingRows = {
     'reload',
     'The share of the statements without a traceparent that has a span; one with a traceparent has one if its flags say so.',
   ),
-  'tracing.service_name': setting(
-    'serviceName',
-    string('a name'),
-    'weir',
-    'reload',
-    'The service.name of the spans.',
-  ),
+  'tracing.service_name': setting('serviceName', string('a name'), 'weir', 'reload', 'The service.name of the spans.'),
 } as const satisfies Rows;

@@ -61,6 +61,9 @@ export function registerReasons(registry: Registry, now: () => ProcessFigures): 
   pulled(registry, 'counter', 'weir_peer_cancels_total', 'CancelRequests for clients of other Weirs (peers)', () =>
     Object.entries(now().peerCancels ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
   );
+  pulled(registry, 'counter', 'weir_trace_spans_dropped_total', 'Spans of statements that no collector has got', () =>
+    byReason(now().droppedSpans ?? {}),
+  );
   pulled(registry, 'counter', 'weir_auth_failures_total', 'Log-ins of clients refused', () =>
     byReason(now().authFailures),
   );

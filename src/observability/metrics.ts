@@ -28,6 +28,8 @@ export interface Metrics {
   authFailed(reason: string): void;
   /** A CancelRequest for a client of another Weir: what became of it. */
   peerCancelled(outcome: string): void;
+  /** Counts spans that no collector has got: "not_sent", or "queue_full" (not even made). */
+  spansDropped(reason: 'not_sent' | 'queue_full', count: number): void;
   /** Counts an ejection of a node: "connect", "lost", "timeout", "shutdown" ... */
   nodeEjected(reason: string): void;
   /** Counts an exception that was not expected. */
@@ -107,6 +109,7 @@ export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSou
     },
     authFailed: (reason) => counters.authFailures.add(reason),
     peerCancelled: (outcome) => counters.peerCancels.add(outcome),
+    spansDropped: (reason, count) => counters.droppedSpans.add(reason, count),
     nodeEjected: (reason) => counters.ejections.add(reason),
     unexpectedError: () => void counters.unexpectedErrors++,
     eventLoopDelayMs: () => (counters.eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,

@@ -13,9 +13,9 @@ const mostReasons = 30;
 class ReasonCounter {
   private readonly counts = new Map<string, number>();
 
-  add(reason: string): void {
+  add(reason: string, count = 1): void {
     const key = this.counts.has(reason) || this.counts.size < mostReasons ? reason : 'other';
-    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    this.counts.set(key, (this.counts.get(key) ?? 0) + count);
   }
 
   read(): Record<string, number> {
@@ -45,6 +45,7 @@ export class ProcessCounters {
   readonly authFailures = new ReasonCounter();
   readonly ejections = new ReasonCounter();
   readonly peerCancels = new ReasonCounter();
+  readonly droppedSpans = new ReasonCounter();
   unexpectedErrors = 0;
   readonly eventLoop = createEventLoopDelay();
   readonly busy = createBusyShare();
@@ -58,6 +59,7 @@ export class ProcessCounters {
       authFailures: this.authFailures.read(),
       ejections: this.ejections.read(),
       peerCancels: this.peerCancels.read(),
+      droppedSpans: this.droppedSpans.read(),
       resizes: this.resizes.read(sources.pools()),
       unexpectedErrors: this.unexpectedErrors,
       eventLoop: this.eventLoop.summary(),

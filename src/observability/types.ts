@@ -32,6 +32,8 @@ export interface ProcessFigures {
   readonly ejections: Counts;
   /** CancelRequests for clients of other Weirs (peers), by what became of them. Absent: of a worker that knew of none. */
   readonly peerCancels?: Counts;
+  /** Spans of statements that no collector has got. Absent: of a worker that knew of none. */
+  readonly droppedSpans?: Counts;
   /** By `direction:reason`, over all pools since the start. */
   readonly resizes: Counts;
   readonly unexpectedErrors: number;

@@ -19,11 +19,10 @@ export interface Spans extends StatementTracer {
 }
 
 export interface SpanEvents {
-  /**
-   * Spans are lost, because they could not be sent.
-   * @param dropped others that were not made since the last time, because too many were waiting to be sent
-   */
-  lost(spans: number, dropped: number, reason: string): void;
+  /** Spans are lost, because they could not be sent. */
+  lost(spans: number, reason: string): void;
+  /** Spans were not made, because so many were waiting to be sent. Told when the next ones were sent, or lost. */
+  dropped(spans: number, waiting: number): void;
 }
 
 /** That wait to be sent, or are being sent: bounds memory, as a span takes about 2 KB. */
@@ -60,8 +59,8 @@ class Outgoing implements SpanExporter {
   export(spans: ReadableSpan[], done: Parameters<SpanExporter['export']>[1]): void {
     this.exporter.export(spans, (result) => {
       this.waiting -= spans.length;
-      if (result.code !== 0)
-        this.events.lost(spans.length, this.dropped, result.error?.message ?? 'no reason is known');
+      if (result.code !== 0) this.events.lost(spans.length, result.error?.message ?? 'no reason is known');
+      if (this.dropped > 0) this.events.dropped(this.dropped, mostWaiting);
       this.dropped = 0;
       done(result);
     });

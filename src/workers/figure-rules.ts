@@ -246,6 +246,7 @@ const processFigures: Rules<ProcessFigures> = {
   authFailures: counts(),
   ejections: counts(),
   peerCancels: countsIfKnown,
+  droppedSpans: countsIfKnown,
   resizes: sharedCounts(),
   unexpectedErrors: count,
   eventLoop: row({ quantiles: largestEach, sum: count, count }),

@@ -149,6 +149,12 @@ describe('messages', () => {
     ['pool_mode: { a: 1 }', 'a map is not allowed'],
     ['auth: trust', 'auth: "trust" is not a map of keys and values'],
     ['cache: { redis: http://host }', 'is not a URL such as redis://host:6379/0'],
+    [
+      'tracing: { endpoint: "collector:4318" }',
+      '"collector:4318" is not a URL such as http://127.0.0.1:4318/v1/traces',
+    ],
+    ['tracing: { endpoint: "http://a b/" }', 'is not a URL such as http://127.0.0.1:4318/v1/traces'],
+    ['tracing: { sample_rate: 2 }', 'tracing.sample_rate'],
     ['cache: { redis: redis://host/zero }', 'is not a URL such as redis://host:6379/0'],
   ])('%s', (text, expected) => {
     expect(onlyProblem(withDatabase(text))).toContain(expected);
