@@ -195,7 +195,7 @@ describe.skipIf(!hasPython)('in a terminal', () => {
     await terminal.shows(/\[2J.*owned/);
     await terminal.shows('日本語');
     // Only what weir top itself uses: styles, positions, erasing, modes.
-     
+
     const others = terminal.all
       .replace(/\u001b\[(?:[\d;]*[mHGK]|2J|\?(?:1049|25|7)[hl])/g, '')
       .match(/[\u001b\u0007]/g);
