@@ -347,7 +347,7 @@ describe('a log-in that is used', () => {
       most = Math.max(most, await own());
       return !/catalog/.test(await routeOf(client));
     };
-    for (const client of logins) await until('its catalog to be known', () => known(client), { timeoutMs: 30_000 });
+    for (const client of logins) await until('its catalog to be known', () => known(client));
     expect(most).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(6);
   });

@@ -89,7 +89,7 @@ describe('a cancel', () => {
     const console = await connectPg(weir.adminUrl());
     await until('it to wait', () => someoneWaits(console));
     stop(piped);
-    await until('the answer', () => piped.isLost, { timeoutMs: 15_000 });
+    await until('the answer', () => piped.isLost);
     await holder.query('COMMIT');
     await lost;
     expect((await holder.query('SELECT n FROM left_alone')).rows).toEqual([]);

@@ -153,7 +153,7 @@ test.each([1, 3])('replicas come and go by SRV records under load, with %i worke
     ] as const) {
       services(one(), two());
       await until('both to be found', async () => (await foundNow()) === both);
-      await until('reads at the other', async () => (await readersAt(comes)) > 0, { timeoutMs: 20_000 });
+      await until('reads at the other', async () => (await readersAt(comes)) > 0);
       const row = (await nodesNow()).find(({ node }) => node === nodeName(comes));
       expect(row).toMatchObject({ source: 'dns', host: '127.0.0.1', zone: 'eu-1a' });
       services(comes);
@@ -215,16 +215,14 @@ test('a DNS that fails, or names nothing any more, changes nothing, and is said 
   await until('the other problem is shown', async () => (await problemNow()).includes('it has no SRV record'));
   expect(await problemNow()).toMatch(/its last answer is kept$/);
   dns.mood = 'silent';
-  await until('silence is shown', async () => (await problemNow()).includes('no DNS server answers in time'), {
-    timeoutMs: 30_000,
-  });
+  await until('silence is shown', async () => (await problemNow()).includes('no DNS server answers in time'));
   expect(await foundNow()).toBe(both);
   expect((await weir.http('/readyz')).status).toBe(200);
   expect(linesOf(weir, 'dns')).toHaveLength(1);
   dns.mood = 'answer';
   services(one(), two());
   await lookOnce();
-  await until('it is well again', async () => (await problemNow()) === 'null', { timeoutMs: 30_000 });
+  await until('it is well again', async () => (await problemNow()) === 'null');
   await load.end();
   expect(load.errors).toEqual([]);
   expect(linesOf(weir, 'dns').map(({ level }) => level)).toEqual(['warn', 'info']);
@@ -236,12 +234,10 @@ test('without an answer at the start, the database works with what it has, and f
   await start({ url: urlTo(SERVICE), dns: 'srv' });
   const client = await connectPg(weir.url({ database: DATABASE, user: users.app }));
   expect((await client.query<{ n: number }>('SELECT n FROM t')).rows).toEqual([{ n: 1 }]);
-  await until('it is shown', async () => (await problemNow()).includes('there are no replicas of it yet'), {
-    timeoutMs: 20_000,
-  });
+  await until('it is shown', async () => (await problemNow()).includes('there are no replicas of it yet'));
   services(one());
   dns.mood = 'answer';
-  await until('it is found', async () => (await foundNow()) === nodeName(one()), { timeoutMs: 30_000 });
+  await until('it is found', async () => (await foundNow()) === nodeName(one()));
   await until('it serves reads', async () => {
     await client.query('SELECT n FROM t');
     return (await readersAt(one())) > 0;

@@ -211,7 +211,7 @@ async function say(peer: Peer, { name, says, isDeaf = false }: Situation): Promi
       before = left;
       return isStill;
     },
-    { intervalMs: 300, timeoutMs: 20_000 },
+    { intervalMs: 300 },
   );
 }
 
@@ -227,7 +227,7 @@ describe.each(ways)('by %s, with %s', (way, ending) => {
   test.each([
     ['who has a server', served],
     ['who waits for one', unserved],
-  ])('the end of one %s is noticed', { timeout: 120_000 }, async (_what, situations) => {
+  ])('the end of one %s is noticed', { timeout: 300_000 }, async (_what, situations) => {
     const weir = situations === served ? wide : narrow;
     const console = await connectPg(weir.adminUrl());
     const states = async (): Promise<Map<string, string>> => {
@@ -241,24 +241,23 @@ describe.each(ways)('by %s, with %s', (way, ending) => {
     await holder?.query('BEGIN; LOCK TABLE line IN ACCESS SHARE MODE');
     await Promise.all(situations.map((situation, i) => say(peers[i] as Peer, situation)));
     for (const { name, state } of situations)
-      await until(`${name} to be ${state}`, async () => (await states()).get(name) === state, {
-        timeoutMs: 20_000,
-      }).catch(async () => expect([...(await states())]).toContainEqual([name, state]));
+      await until(`${name} to be ${state}`, async () => (await states()).get(name) === state).catch(async () =>
+        expect([...(await states())]).toContainEqual([name, state]),
+      );
     for (const peer of peers) peer.leave(ending);
 
     const left = async (): Promise<string[]> => {
       const there = await states();
       return situations.map(({ name }) => name).filter((name) => there.has(name));
     };
-    await until('all of them to be gone', async () => (await left()).length === 0, { timeoutMs: 20_000 }).catch(
-      async () => expect(await left()).toEqual([]),
+    await until('all of them to be gone', async () => (await left()).length === 0).catch(async () =>
+      expect(await left()).toEqual([]),
     );
     const isBusy = `SELECT query FROM pg_stat_activity WHERE datname = $1 AND state <> 'idle' AND query ~ $2`;
     const marks = `/[*] (${situations.map(({ name }) => name).join('|')}) [*]/`;
     await until(
       'what they began to be stopped',
       async () => (await cluster.query(isBusy, { values: [database, marks] })).length === 0,
-      { timeoutMs: 20_000 },
     );
     await holder?.query('COMMIT');
     // The one server serves whoever comes next, and nothing of it happened.

@@ -147,7 +147,7 @@ describe('names that nobody has, one after the other', () => {
     // In each worker.
     expect(most).toBeLessThanOrEqual(120 * (workersOfTests() ?? 1));
     expect(await own()).toBeLessThanOrEqual(6);
-    await until('all of them to be forgotten', async () => (await known()).length === 0, { timeoutMs: 30_000 });
+    await until('all of them to be forgotten', async () => (await known()).length === 0);
     // Some of each kind in a second, not one for each name; each worker bounds its own.
     const lines = weir.logs.slice(before).filter(({ event }) => event !== 'client_refused');
     expect(lines.length).toBeLessThan(100 * (workersOfTests() ?? 1));

@@ -179,7 +179,7 @@ describe.skipIf(!hasRedis())('answers in Redis, from a real server', () => {
     const right = await server.ask(bytes);
     expect(right.includes(Buffer.from('SELECT ')), `${what}: ${right.toString('latin1', 0, 200)}`).toBe(true);
     const stored = await fills.ask(bytes);
-    await until(`${what}: the entry in Redis`, async () => (await entries()) === before + 1, { timeoutMs: 20_000 });
+    await until(`${what}: the entry in Redis`, async () => (await entries()) === before + 1);
     const shared = await reads.ask(bytes);
     expect(await figure(reader, 'second_level_hits_total'), what).toBe(hits + 1);
     expect(stored.equals(right), `${what}: what it was filled with`).toBe(true);

@@ -126,7 +126,7 @@ test('a worker that is being started again when all are replaced does not stay b
   await until('all workers to be replaced', () => weir.output.includes('all workers are replaced'));
   await until('the old ones to be gone', () => pids.slice(1).every((pid) => !isProcessRunning(pid)));
   // The first process stays, and the new supervisor is another one.
-  await until('one process for each place', () => processTree(weir.pid).length === WORKERS + 2, { timeoutMs: 20_000 });
+  await until('one process for each place', () => processTree(weir.pid).length === WORKERS + 2);
   expect((await workersOf(weir)).map(({ worker, state }) => [worker, state])).toEqual(
     [1, 2, 3].map((n) => [n, 'ready']),
   );

@@ -66,7 +66,7 @@ test('those who come when a worker has lost its clients go to that one', async (
   const before = await workersOf(weir);
   expect(before.reduce((sum, row) => sum + row.clients, 0)).toBe(CLIENTS);
   await closeClients();
-  const clients = await until('the places to be free', everyone, { timeoutMs: 30_000 });
+  const clients = await until('the places to be free', everyone);
   const lonely = clients.filter((client) => workerOf(client, WORKERS) === 2);
   await Promise.all(lonely.map((client) => client.end()));
   await until(

@@ -33,7 +33,10 @@ export async function until<T>(
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > deadline) throw new Error(`timed out after ${timeoutMs} ms waiting for ${what}`, { cause });
+    if (performance.now() > deadline) {
+      const last = cause === undefined ? '' : `; last: ${cause instanceof Error ? cause.message : String(cause)}`;
+      throw new Error(`timed out after ${timeoutMs} ms waiting for ${what}${last}`, { cause });
+    }
     await sleep(intervalMs);
   }
 }

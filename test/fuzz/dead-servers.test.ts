@@ -94,7 +94,7 @@ function client(socket: Socket): Client {
 async function ask({ socket, readies }: Client, sql: string): Promise<void> {
   const before = readies();
   socket.write(query(sql));
-  await until(sql, () => readies() > before, { intervalMs: 1, timeoutMs: 20_000 });
+  await until(sql, () => readies() > before, { intervalMs: 1 });
 }
 
 /** Answers of servers that are kept back, until they die: those of whoever says a word of it. */
@@ -134,14 +134,14 @@ it('a read that waits, in a lane, for a commit elsewhere survives the death of i
   reader.socket.write(query(onPrimary('reader')));
   last.socket.write(query(onPrimary('last')));
   const isInLane = (): boolean => [...world.sessions].some(({ server }) => (server?.sharers ?? 0) > 2);
-  await until('all to be in one lane', isInLane, { intervalMs: 1, timeoutMs: 20_000 });
+  await until('all to be in one lane', isInLane, { intervalMs: 1 });
   await until('the neighbour to be in it', () => lane.silent.size === 1, { intervalMs: 1 });
   lane.isOver = standing.isOver = true;
   for (const server of lane.silent) server.end();
-  await until('its answer', () => reader.readies() > before, { intervalMs: 1, timeoutMs: 20_000 });
+  await until('its answer', () => reader.readies() > before, { intervalMs: 1 });
   held.isOver = true;
   for (const server of held.silent) server.end();
   for (const { socket } of [writer, neighbour, reader, last]) socket.end();
-  await until('the pool to be whole', () => world.problems().length === 0, { intervalMs: 1, timeoutMs: 20_000 });
+  await until('the pool to be whole', () => world.problems().length === 0, { intervalMs: 1 });
   world.stop();
 });

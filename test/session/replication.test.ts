@@ -28,7 +28,7 @@ class End {
   }
 
   async hears(bytes: Buffer): Promise<void> {
-    await until('the bytes', () => this.heard.equals(bytes), { intervalMs: 1, timeoutMs: 10_000 }).catch((error) => {
+    await until('the bytes', () => this.heard.equals(bytes), { intervalMs: 1 }).catch((error) => {
       throw new Error(`${(error as Error).message}: ${this.heard.toString('latin1')}`);
     });
   }
