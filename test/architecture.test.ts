@@ -28,6 +28,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   limits: ['auth', 'cache'],
   frontend: ['net', 'protocol', 'auth'],
   backend: ['net', 'protocol', 'auth'],
+  decoding: ['backend', 'protocol'],
   pool: ['backend'],
   statements: [],
   tracing: ['statements'],

@@ -14,6 +14,7 @@ import type { DatabaseStats } from '../session/types.ts';
 import type { Statements } from '../statements/watch.ts';
 import type { Clients } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
+import type { Decodings } from './decodings.ts';
 import type { Directory } from './directory.ts';
 import type { Memory } from './memory.ts';
 import type { Limits } from './limits.ts';
@@ -32,6 +33,7 @@ export interface SourceParts {
   readonly limits: Limits;
   readonly budgets: Pick<Budgets, 'figures'>;
   readonly connections: Pick<SharedBudget, 'figures'>;
+  readonly decodings: Pick<Decodings, 'figures'>;
   readonly forecast: Pick<Forecasting, 'figures'>;
   process(): ProcessFigures;
   isDraining(): boolean;
@@ -72,6 +74,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     limits: () => parts.limits.figures(),
     connectionBudget: () => parts.connections.figures(),
     budgets: () => parts.budgets.figures(),
+    decodings: () => parts.decodings.figures(),
     forecast: () => parts.forecast.figures(),
     statements: () => services.statements.figures(),
     settings: () => listSettings(parts.config()),

@@ -77,6 +77,7 @@ export class Lifecycle {
     parts.regular.resizing.start();
     parts.regular.budgets.start();
     parts.regular.connections.start();
+    parts.regular.decodings.start();
     try {
       const open = await openSockets(this.surroundings.passedFds ?? []);
       const { clients, http } = assignSockets(open, current.config.http);
@@ -175,6 +176,7 @@ export class Lifecycle {
     for (const each of parts.clients.consoles()) each.close(new WeirError('shutting_down'));
     parts.authQuery.stop();
     parts.services.limits.stop();
+    await stops.stop('the reading of the WAL', parts.regular.decodings.stop());
     await stops.stop('the connection budget', parts.regular.connections.stop());
     await stops.stop('servers', parts.directory.stop());
     await stops.stop('the cache', parts.cache.stop());

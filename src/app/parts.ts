@@ -11,13 +11,11 @@ import { createReceiver } from '../frontend/receiver.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
-import type { Pool } from '../pool/pool.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
 import { roleOnConsole } from './access.ts';
 import { AuthQuery } from './auth-query.ts';
-import { Budgets } from './budgets.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
 import { createSources, type SourceParts } from './console-sources.ts';
@@ -27,12 +25,10 @@ import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Memory } from './memory.ts';
-import { isMonitorIdle } from './monitor-idle.ts';
 import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
-import { createResizing, type Resizing } from './resizing.ts';
+import { createRegular, type Regular } from './regular.ts';
 import { createServices, type AppServices } from './services.ts';
-import { createSharedBudget } from './create-shared-budget.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
@@ -73,13 +69,6 @@ interface Entrance {
   readonly console: Console;
   /** Clients that have logged in to another process of this Weir. */
   readonly handOvers: HandOvers;
-}
-
-/** The parts that do something every so often, by a timer of their own. */
-interface Regular {
-  readonly resizing: Resizing;
-  readonly budgets: Budgets;
-  readonly connections: ReturnType<typeof createSharedBudget>;
 }
 
 export class Parts {
@@ -127,9 +116,7 @@ export class Parts {
     this.sources = this.makeSources();
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
-    const { directory, shared } = this;
-    const connections = createSharedBudget({ current, directory, log: logs.log, worker, shared });
-    this.regular = { resizing: this.makeResizing(), budgets: this.makeBudgets(), connections };
+    this.regular = this.makeRegular();
   }
 
   get cache(): ResultCache {
@@ -208,6 +195,7 @@ export class Parts {
       ...{ directory, clients, services, watchdog, memory, users: current.users },
       budgets: { figures: () => this.regular.budgets.figures() },
       connections: { figures: () => this.regular.connections.figures() },
+      decodings: { figures: () => this.regular.decodings.figures() },
       ...{ limits: services.limits, forecast: services.forecast },
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
@@ -215,19 +203,10 @@ export class Parts {
     return createSources(parts, createActions({ ...parts, ...requests, worker }));
   }
 
-  private makeBudgets(): Budgets {
-    const { shared } = this;
-    return new Budgets({
-      config: () => this.options.current.config,
-      own: () => this.sources,
-      gather: this.totals,
-      leadTerm: () => (shared === undefined ? 0 : shared.monitors.leadTerm),
-      channel: this.options.worker?.channel,
-      inForce: this.services.budgetActions,
-      log: this.options.logs.log,
-      nowMs: systemClock.nowMs,
-      onError: this.noteUnexpected,
-    });
+  private makeRegular(): Regular {
+    const { current, logs, worker } = this.options;
+    const { directory, services, shared, sources, totals, noteUnexpected: onError } = this;
+    return createRegular({ current, log: logs.log, worker, directory, services, shared, sources, totals, onError });
   }
 
   private makeConsole(): Console {
@@ -275,25 +254,6 @@ export class Parts {
       credentials: this.secrets.credentials,
       reception,
       listener,
-    });
-  }
-
-  private makeResizing(): Resizing {
-    const { current, worker, logs } = this.options;
-    const { shared, noteUnexpected: onError } = this;
-    return createResizing({
-      current,
-      log: logs.log,
-      sources: {
-        pools: () => this.sources.pools() as Iterable<Pool>,
-        topologies: () => this.sources.topologies(),
-        isLimitUnasked: () => isMonitorIdle(current.config, {}),
-        poolSettings: (name, user) => this.directory.get(name)?.poolSettings(user) ?? current.config.pool,
-      },
-      forecast: this.services.forecast,
-      budgetActions: this.services.budgetActions,
-      worker: worker && shared && { link: worker, leadTerm: () => shared.monitors.leadTerm },
-      onError,
     });
   }
 }

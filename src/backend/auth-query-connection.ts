@@ -1,7 +1,7 @@
 /**
- * A connection of Weir's own for auth.query: runs one statement after another, each with a few values and a few short rows.
+ * A connection of Weir's own, for auth.query and for logical decoding: runs one statement after another, each with a few values.
  * Keeps nothing between two statements, and bounds the size and the number of the server's messages. Clients never use it.
- * Used by app/auth-query.ts.
+ * Used by app/auth-query.ts and decoding/decoding.ts.
  */
 import type { Socket } from 'node:net';
 import { MessageReader } from '../net/message-reader.ts';
@@ -22,16 +22,17 @@ export class StatementError extends Error {
 }
 
 const maxMessageLength = 64 * 1024;
-/** In answer to one statement, notices included. */
-const maxMessages = 1_000;
 const noTypes = Buffer.alloc(2);
 
 export class AuthQueryConnection {
   private readonly socket: Socket;
   private readonly reader: MessageReader;
+  private readonly maxMessages: number;
   private isClosed = false;
 
-  constructor(link: ServerLink) {
+  /** @param maxMessages in answer to one statement, notices included */
+  constructor(link: ServerLink, maxMessages = 1_000) {
+    this.maxMessages = maxMessages;
     this.socket = link.socket;
     if (link.leftover.length > 0) this.socket.unshift(link.leftover);
     this.reader = new MessageReader(link.socket, undefined);
@@ -82,7 +83,7 @@ export class AuthQueryConnection {
   private async answer(): Promise<(string | null)[][]> {
     const rows: (string | null)[][] = [];
     let problem: StatementError | undefined;
-    for (let count = 0; count < maxMessages; count++) {
+    for (let count = 0; count < this.maxMessages; count++) {
       const { type, body } = await this.reader.next(maxMessageLength);
       switch (type) {
         case Backend.DataRow:
@@ -110,6 +111,6 @@ export class AuthQueryConnection {
           throw new ProtocolError(`message ${describeType(type)} in answer to a statement`);
       }
     }
-    throw new ProtocolError(`more than ${maxMessages} messages in answer to a statement`);
+    throw new ProtocolError(`more than ${this.maxMessages} messages in answer to a statement`);
   }
 }

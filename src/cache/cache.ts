@@ -10,6 +10,7 @@ import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { answerForm } from './answer-form.ts';
 import { Counts } from './counts.ts';
+import { uncovered } from './coverage.ts';
 import { Fills } from './fills.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
@@ -18,14 +19,14 @@ import { Invalidation } from './invalidation.ts';
 import { fullKey, hashKey } from './key.ts';
 import { allRules, type CacheOptions, type CacheParts, type PeersOptions } from './parts.ts';
 import { Peers } from './peers.ts';
-import { off, closed, outOfStep, noLease, alone } from './request.ts';
+import { off, closed, outOfStep, noLease, alone, notDecoded } from './request.ts';
 import type { Request } from './request.ts';
 import { SecondLevel } from './second-level.ts';
-import { isCurrent, isSameSet, stampsOf, Store, type Entry } from './store.ts';
+import { isAlive, isCurrent, isSameSet, stampsOf, Store, type Entry } from './store.ts';
 import { TagTable, type TagSet } from './tags.ts';
 import { writesUnderWay } from './under-way.ts';
 import { makeTransport } from './transports.ts';
-import type { Backend, CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
+import type { Backend, CacheStats, InvalidatedBy, KeyParts, Lookup, ResultCache } from './types.ts';
 import type { SessionFreshness, TickSource, UnderWay, WhenGone, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
@@ -69,7 +70,7 @@ class Cache implements ResultCache {
     this.now = options.now;
     const isByTime = options.settings.mode === 'ttl';
     const { transport } = parts;
-    this.table = new TagTable(transport !== undefined, parts.maxTags);
+    this.table = new TagTable(transport !== undefined, parts.maxTags, options.settings.outOfBandWrites !== 'off');
     this.store = new Store(options.settings.maxMemoryBytes);
     const undecided = (change: number): void => void (this.counts.undecided += change);
     if (transport !== undefined) {
@@ -157,6 +158,7 @@ class Cache implements ResultCache {
     }
     const now = this.now();
     for (const state of set.states) if (state.isClosed(now)) return this.miss(closed);
+    if (set.covered === uncovered) return this.miss(notDecoded);
     if (this.second === undefined) return this.askDatabase(request, true);
     if (this.peers?.isUsable !== true) return this.miss(outOfStep);
     if (!(now < this.lease.untilMs)) return this.miss(noLease[this.peers.kind]);
@@ -187,7 +189,11 @@ class Cache implements ResultCache {
     return this.table.lastWriteInDatabase(prefix, source, this.now(), isCertain);
   }
 
-  invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
+  cover(prefix: string, untilMs: number, tables: ReadonlySet<Tag>): void {
+    this.table.cover(prefix, untilMs, tables);
+  }
+
+  invalidate(tags: readonly Tag[], by: InvalidatedBy = 'operator'): Promise<void> {
     return this.invalidation.of(tags, by);
   }
 
@@ -235,12 +241,11 @@ class Cache implements ResultCache {
 
   private mayShow(entry: Entry, { set, ttlMs, stretch, freshness }: Request): boolean {
     const now = this.now();
-    const { filledAtMs, expiresAtMs } = entry;
     return (
       now < this.lease.untilMs &&
+      (now < set.covered.untilMs || this.parts.ignoresCoverage) &&
       this.parts.isCurrent(entry.states, entry.stamps) &&
-      now < filledAtMs + stretch * (expiresAtMs - filledAtMs) &&
-      now - filledAtMs < ttlMs &&
+      isAlive(entry, now, ttlMs, stretch) &&
       isSameSet(entry.states, set.states) &&
       (freshness.accepts(entry.states, entry.order, entry.isWhole) || this.parts.ignoresFreshness)
     );
@@ -266,9 +271,7 @@ class Cache implements ResultCache {
 
   private async joined(plan: FlightPlan, request: Request): Promise<Lookup> {
     const entry = await this.flights.join(plan);
-    if (entry === undefined || !this.mayShow(entry, request)) {
-      return this.askDatabase(request, false);
-    }
+    if (entry === undefined || !this.mayShow(entry, request)) return this.askDatabase(request, false);
     this.counts.hits++;
     // Redis has not confirmed this answer, so treat it as read from the database by this session.
     if (this.second !== undefined) this.raise(request.set, request.freshness);

@@ -22,7 +22,7 @@ export class Counts {
   /** Writes of unknown outcome. */
   undecided = 0;
   stores = 0;
-  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, gap: 0 };
+  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, around: 0, gap: 0 };
 
   stats(
     store: Store,

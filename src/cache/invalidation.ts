@@ -9,6 +9,7 @@ import type { Peers } from './peers.ts';
 import type { Store } from './store.ts';
 import type { TagTable } from './tags.ts';
 import { waitAtMost } from './deadlines.ts';
+import type { InvalidatedBy } from './types.ts';
 
 /** How long an administrator's command waits for Redis at most. */
 const operatorWaitMs = 1_000;
@@ -27,7 +28,7 @@ export class Invalidation {
     this.parts = parts;
   }
 
-  async of(tags: readonly Tag[], by: 'operator' | 'catalog'): Promise<void> {
+  async of(tags: readonly Tag[], by: InvalidatedBy): Promise<void> {
     const { table, peers, counts } = this.parts;
     const states = [...new Set(tags)].map((tag) => table.state(tag));
     for (const state of states) {

@@ -41,6 +41,8 @@ export interface CacheParts extends PeerRules {
   /** Cached answers are shown without a lease. */
   readonly ignoresLease: boolean;
   readonly ignoresFreshness: boolean;
+  /** Answers are shown although writes around Weir are not known. */
+  readonly ignoresCoverage: boolean;
   readonly random: () => number;
   readonly maxTags: number;
 }
@@ -80,4 +82,5 @@ export const allRules = {
   ignoresOthersLeases: false,
   ignoresOrphans: false,
   ignoresFreshness: false,
+  ignoresCoverage: false,
 } as const;

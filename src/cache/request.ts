@@ -24,3 +24,4 @@ export const noLease = {
   workers: missing('a worker is missing, or the supervisor is slow: no lease'),
 } as const;
 export const alone = missing('somebody else is asking, not waited for');
+export const notDecoded = missing('writes around Weir to one of its tables are not seen (SHOW DECODING)');

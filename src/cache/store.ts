@@ -41,6 +41,11 @@ export function isCurrent(states: readonly TagState[], stamps: readonly number[]
   return true;
 }
 
+/** @param stretch it is shown for this many times its time to live */
+export function isAlive({ filledAtMs, expiresAtMs }: Entry, nowMs: number, ttlMs: number, stretch: number): boolean {
+  return nowMs < filledAtMs + stretch * (expiresAtMs - filledAtMs) && nowMs - filledAtMs < ttlMs;
+}
+
 /** @returns true for the same tags. With other tags (from a hint) the same statement needs an answer of its own. */
 export function isSameSet(a: readonly TagState[], b: readonly TagState[]): boolean {
   if (a === b) return true;

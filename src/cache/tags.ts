@@ -6,6 +6,7 @@
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { noSuchTick } from '../util/ticks.ts';
+import { Coverage, unwatched, type Covered } from './coverage.ts';
 import { TagState, type TagKind } from './tag-state.ts';
 import type { TickSource } from './types.ts';
 
@@ -14,6 +15,8 @@ export interface TagSet {
   readonly states: readonly TagState[];
   /** Names in the same order, for Redis. */
   readonly names: readonly Tag[];
+  /** How well writes around Weir are known. */
+  readonly covered: Covered;
   /** Epoch of the table when the set was made; in a later epoch, a state in it may have been forgotten. */
   readonly epoch: number;
 }
@@ -45,6 +48,8 @@ export class TagTable {
   private sets = new WeakMap<readonly Tag[], TagSet>();
   private readonly hasPeers: boolean;
   private readonly maxTags: number;
+  /** Undefined: nobody looks for writes around Weir. */
+  private readonly coverage: Coverage | undefined;
   private stamps = 0;
   private orders = 0;
   private epoch = 0;
@@ -53,8 +58,10 @@ export class TagTable {
   /** Part of every answer of any database. */
   private readonly everything: TagState;
 
-  constructor(hasPeers: boolean, maxTags: number) {
+  /** @param isCovered writes around Weir are looked for */
+  constructor(hasPeers: boolean, maxTags: number, isCovered = false) {
     this.hasPeers = hasPeers;
+    this.coverage = isCovered ? new Coverage() : undefined;
     this.maxTags = maxTags;
     this.isForgetful = hasPeers;
     this.everything = this.state(everythingTag);
@@ -74,6 +81,11 @@ export class TagTable {
       if (split(tag).prefix !== prefix) continue;
       state.source = source;
     }
+  }
+
+  /** Writes around Weir to these tables of a database, and to no others, are known up to some moment before `untilMs`. */
+  cover(prefix: string, untilMs: number, tables: ReadonlySet<Tag>): void {
+    if (this.coverage?.cover(prefix, untilMs, tables) === true) this.epoch++;
   }
 
   peek(tag: Tag): TagState | undefined {
@@ -97,7 +109,8 @@ export class TagTable {
       if (state.all !== undefined) found.add(state.all).add(this.everything);
     }
     const states = [...found].sort((a, b) => (a.tag < b.tag ? -1 : 1));
-    const set = { states, names: states.map((state) => state.tag), epoch: this.epoch };
+    const covered = this.coverage?.ofAnswer(states) ?? unwatched;
+    const set = { states, names: states.map((state) => state.tag), covered, epoch: this.epoch };
     this.sets.set(tags, set);
     return set;
   }

@@ -6,6 +6,9 @@
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 
+/** 'around': a write that did not go through Weir. */
+export type InvalidatedBy = 'operator' | 'catalog' | 'around';
+
 /** The part of LsnTicker that the cache needs (topology/types.ts). */
 export interface TickSource {
   next(): Tick;
@@ -163,8 +166,13 @@ export interface ResultCache {
    * Invalidates answers with these tags, for `weir invalidate` or after a change of the catalog. Resolves when Redis
    * was told, or after a limited time.
    */
-  invalidate(tags: readonly Tag[], by?: 'operator' | 'catalog'): Promise<void>;
+  invalidate(tags: readonly Tag[], by?: InvalidatedBy): Promise<void>;
   invalidateAll(): Promise<void>;
+  /**
+   * Writes around Weir to these tables of a database, and to no others, are known well enough for answers to be shown until
+   * `untilMs`. With cache.out_of_band_writes, nothing is shown before the first such word.
+   */
+  cover(prefix: string, untilMs: number, tables: ReadonlySet<Tag>): void;
   /** @param share of cache.max_memory that answers may use from now on. @returns the bytes given back */
   keepShare(share: number): number;
   stats(): CacheStats;
@@ -200,7 +208,7 @@ export interface CacheStats extends PeerFigures {
   readonly evictions: number;
   /** Invalid values in Redis: counted as misses, and removed. */
   readonly malformed: number;
-  /** By source: local, peer, operator, catalog, gap. */
+  /** By source: local, peer, operator, catalog, around, gap. */
   readonly invalidations: Readonly<Record<string, number>>;
   /** Cached answers may be shown: always if no store is shared. */
   readonly hasLease: boolean;

@@ -46,5 +46,6 @@ export const telling: Readonly<Record<string, readonly string[]>> = {
   LIMITS: ['limit', 'kind', 'whom', 'rate', 'tokens', 'refused', 'problem', 'buckets', 'burst', 'since'],
   FORECAST: ['database', 'user', 'node', 'now', 'predicted', 'confidence', 'why', 'at', 'warmed'],
   BUDGETS: ['database', 'budget', 'value', 'state', 'burn_5m', 'burn_1h', 'why', 'actions', 'objective'],
+  DECODING: ['database', 'state', 'lag_ms', 'tables', 'problem'],
   CONFIG: ['key', 'value', 'default', 'changeable'],
 };

@@ -199,6 +199,7 @@ export const adminVerbs: Readonly<Record<string, Verb>> = {
     'Statements by their text without values: calls, time, rows, errors, and who answered.',
   ),
   cache: showVerb('CACHE', 'The result cache: entries, memory, hits and invalidations.'),
+  decoding: showVerb('DECODING', 'Writes around Weir: how far they are known, and why not further.'),
   budgets: showVerb('BUDGETS', 'Budgets (service levels): how fast they are used up, and why.'),
   forecast: showVerb('FORECAST', 'Connections that pools will need, from the load at the same time of other days.'),
   'connection-budget': showVerb(

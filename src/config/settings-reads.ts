@@ -154,11 +154,25 @@ export const cacheRows = {
     'How long the Weirs that share a Redis wait, uncached, for one that has vanished without a word, before they go on without it.',
   ),
   'cache.out_of_band_writes': setting(
-    undefined,
-    oneOf(['off'], ['logical-replication']),
+    'outOfBandWrites',
+    oneOf(['off', 'logical-replication']),
     'off',
     'restart',
-    'How writes that go past Weir invalidate the cache.',
+    'How writes that go past Weir invalidate the cache. See docs/writes-around.md.',
+  ),
+  'cache.max_out_of_band_lag': setting(
+    'maxOutOfBandLagMs',
+    duration(200, 60_000),
+    2 * second,
+    'restart',
+    'With out_of_band_writes: nothing is answered from the cache if writes that go past Weir are known only up to a moment before that.',
+  ),
+  'cache.publication': setting(
+    'publication',
+    string('a name'),
+    'weir',
+    'restart',
+    'With out_of_band_writes: the publication that names the tables whose writes are read; made if it is not there.',
   ),
   // Names as schema.table, or table for one in public.
   'cache.tables': setting(

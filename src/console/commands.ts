@@ -6,6 +6,7 @@ import { actions } from './actions.ts';
 import { nodeCommands } from './node-commands.ts';
 import { showRestarts } from './restart.ts';
 import { showConnectionBudget } from './show-connection-budget.ts';
+import { showDecoding } from './show-decoding.ts';
 import { showBudgets } from './show-budgets.ts';
 import { showMemory } from './show-memory.ts';
 import { showForecast } from './show-forecast.ts';
@@ -33,6 +34,7 @@ const all: ConsoleCommand[] = [
   ...showOfPgbouncer,
   showLimits,
   showBudgets,
+  showDecoding,
   showConnectionBudget,
   showForecast,
   showStatements,

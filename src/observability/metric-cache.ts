@@ -13,6 +13,20 @@ export function registerCache(registry: Registry, sources: StatsSources): void {
   registerLevels(one);
   registerInvalidations(registry, sources);
   registerPeers(one);
+  registerDecodings(registry, sources);
+}
+
+function registerDecodings(registry: Registry, sources: StatsSources): void {
+  pulled(
+    registry,
+    'gauge',
+    'weir_cache_out_of_band_lag_seconds',
+    'How long ago the last moment was up to which all writes around Weir are known; absent before the first one',
+    () =>
+      Array.from(sources.decodings(), ({ database, lagMs }) =>
+        lagMs === undefined ? [] : [{ labels: { database }, value: lagMs / 1000 }],
+      ).flat(),
+  );
 }
 
 /** Registers one figure of the whole cache. */

@@ -142,6 +142,7 @@ function following(scrape: () => Scrape): StatsSources {
     memory: () => now().memory(),
     limits: () => now().limits(),
     connectionBudget: () => now().connectionBudget(),
+    decodings: () => now().decodings(),
     budgets: () => now().budgets(),
     forecast: () => now().forecast(),
     statements: () => now().statements(),

@@ -2,6 +2,7 @@
  * What metrics, health checks and the dashboard read from the other rooms. Implemented by the app; the admin console's
  * `ConsoleSources` includes it. Also the type of the log. Types only.
  */
+import type { DecodingFigures } from '../decoding/types.ts';
 import type { BudgetFigures } from '../budgets/types.ts';
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
@@ -133,6 +134,8 @@ export interface StatsSources {
   connectionBudget(): Iterable<ConnectionBudgetFigures>;
   /** The budgets (service levels), judged. */
   budgets(): Iterable<BudgetFigures>;
+  /** How far writes around Weir are known; none while nobody looks for them. */
+  decodings(): Iterable<DecodingFigures>;
   /** What pools will need, by time of day; none while that is off. */
   forecast(): Iterable<ForecastFigures>;
   /** Statistics of statements; undefined: they are off. */

@@ -26,8 +26,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-import { budgets, connectionBudget, forecast, limits, memory, statements } from './pressure-rules.ts';
-
+import { budgets, connectionBudget, decodings, forecast, limits, memory, statements } from './pressure-rules.ts';
 const lastResize: Rule<ResizeRecord | undefined> = {
   join: (a, b) => ((b?.atMs ?? 0) > (a?.atMs ?? 0) ? b : a),
   after: (now) => now,
@@ -282,6 +281,7 @@ export const figureTable: Rules<Figures> = {
   limits,
   connectionBudget,
   budgets,
+  decodings,
   forecast,
   statements,
   settings: same(),

@@ -8,6 +8,7 @@ import type { ConsoleFigures, ConsoleSources, DatabaseRow, PreparedRow, SettingR
 import type { StatsPeriod } from '../console/stats-types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
+import type { DecodingFigures } from '../decoding/types.ts';
 import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import { notableClients } from '../observability/notable-clients.ts';
@@ -56,6 +57,7 @@ export interface Figures {
   readonly limits: readonly LimitFigures[];
   readonly connectionBudget: readonly ConnectionBudgetFigures[];
   readonly budgets: readonly BudgetFigures[];
+  readonly decodings: readonly DecodingFigures[];
   readonly forecast: readonly ForecastFigures[];
   /** Undefined: they are off, were not asked for, or a worker of an older version does not know them. */
   readonly statements?: readonly StatementFigures[] | undefined;
@@ -107,6 +109,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     limits: limitsOf(sources, detail),
     connectionBudget: [...sources.connectionBudget()],
     budgets: detail === 'counts' ? [] : [...sources.budgets()],
+    decodings: detail === 'counts' ? [] : [...sources.decodings()],
     forecast: detail === 'counts' ? [] : [...sources.forecast()],
     statements: detail === 'statements' || detail === 'page-full' ? statementsOf(sources) : undefined,
     settings: isForPage(detail) || detail === 'counts' ? [] : [...sources.settings()],

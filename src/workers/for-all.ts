@@ -145,6 +145,11 @@ export class ForAll {
       if (!this.lead.isLeading(channel, term)) return;
       for (const each of this.options.serving()) if (each !== worker) each.channel.tell('budgetActions', actions);
     });
+    channel.on('decode', (database) => this.lead.tell('decode', database));
+    channel.on('covered', ({ term, database }) => {
+      if (!this.lead.isLeading(channel, term)) return;
+      for (const each of this.options.serving()) if (each !== worker) each.channel.tell('covered', database);
+    });
     channel.on('limits', (spent) => this.buckets.exchange(spent));
     channel.on('enter', (guest) => this.seats.tryEnter(worker, guest));
     channel.on('arrived', (guest) => this.seats.arrived(worker, guest));

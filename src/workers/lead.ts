@@ -121,6 +121,11 @@ export class Lead {
     return () => this.gone(worker, id);
   }
 
+  /** To the lead; lost if there is none. */
+  tell(topic: 'decode', database: string): void {
+    this.lead?.channel.tell(topic, database);
+  }
+
   private goOn(worker: Follower, id: number): void {
     this.followers.add(worker);
     if (id !== this.expected) return;

@@ -62,6 +62,7 @@ export function mergeFigures(gathered: Gathered, nowMs: number): ConsoleReads {
     // Workers of an older version do not say.
     connectionBudget: () => (all as Partial<Figures>).connectionBudget ?? [],
     budgets: () => all.budgets,
+    decodings: () => (all as Partial<Figures>).decodings ?? [],
     forecast: () => all.forecast,
     statements: () => all.statements,
     settings: () => all.settings,

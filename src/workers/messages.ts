@@ -7,6 +7,7 @@ import type { Channel } from './channel.ts';
 import type { Reported, WelcomeQuestion } from '../session/welcome-types.ts';
 import type { WriteTopicsOfSupervisor, WriteTopicsOfWorker } from './write-topics.ts';
 import type { BudgetTopicsOfSupervisor, BudgetTopicsOfWorker } from './budget-topics.ts';
+import type { DecodingTopicsOfSupervisor, DecodingTopicsOfWorker } from './decoding-topics.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 import type { LimitTopicsOfWorker } from './limit-topics.ts';
@@ -91,6 +92,7 @@ export type WorkerTopics = Topical<
     BudgetTopicsOfWorker &
     WriteTopicsOfWorker &
     ConsoleTopicsOfWorker &
+    DecodingTopicsOfWorker &
     LeaseTopicsOfWorker &
     LimitTopicsOfWorker &
     MonitorTopicsOfWorker &
@@ -106,6 +108,7 @@ export type SupervisorTopics = Topical<
     BudgetTopicsOfSupervisor &
     WriteTopicsOfSupervisor &
     ConsoleTopicsOfSupervisor &
+    DecodingTopicsOfSupervisor &
     LeaseTopicsOfSupervisor &
     MonitorTopicsOfSupervisor &
     ResizeTopicsOfSupervisor &

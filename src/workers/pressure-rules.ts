@@ -1,5 +1,6 @@
 /** How the figures of rate limits, budgets, memory and forecasts of several workers become one. Part of figure-rules.ts. */
 import type { BudgetFigures } from '../budgets/types.ts';
+import type { DecodingFigures } from '../decoding/types.ts';
 import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
 import type { BucketFigures, LimitFigures } from '../limits/types.ts';
@@ -63,6 +64,13 @@ const observer: Rule<BudgetFigures> = {
 };
 
 export const budgets = ifBoth(byKey<BudgetFigures>(({ database, budget }) => joined(database, budget), observer));
+/** One worker, the lead, reads. For a moment two may. */
+const reader: Rule<DecodingFigures> = {
+  join: (a, b) => (a.state === 'standby' || (b.state === 'reading' && a.state !== 'reading') ? b : a),
+  after: (now) => now,
+};
+
+export const decodings = ifBoth(byKey<DecodingFigures>(({ database }) => database, reader));
 /** The worker that resizes the pools of all has the forecasts; for a moment two may. */
 export const forecast = ifBoth(
   byKey<ForecastFigures>(({ database, user, node }) => joined(database, user, node), same()),

@@ -1,4 +1,5 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
+import type { DecodingFigures } from '../../src/decoding/types.ts';
 import type { BudgetFigures } from '../../src/budgets/types.ts';
 import type { ForecastFigures } from '../../src/forecast/types.ts';
 import type { ConnectionBudgetFigures } from '../../src/shares/types.ts';
@@ -318,6 +319,14 @@ const settings: SettingRow[] = [
   { key: 'cache.ttl', value: '60s', default: '60s', isChangeable: true },
 ];
 
+export const fakeDecoding = (): DecodingFigures => ({
+  database: 'shop',
+  state: 'reading',
+  problem: undefined,
+  lagMs: 120,
+  tables: 7,
+});
+
 export interface FakeSources extends ConsoleSources {
   /** What was asked for, in order: "resizePool {...}". */
   readonly asked: string[];
@@ -360,6 +369,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     connectionBudget: () => [fakeConnectionBudget()],
     limits: () => [fakeLimit()],
     budgets: () => [fakeBudget()],
+    decodings: () => [fakeDecoding()],
     forecast: () => [fakeForecast()],
     statements: () => [fakeStatement()],
     stuck: () => ({

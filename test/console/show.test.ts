@@ -7,7 +7,7 @@ import { createStatsWindow, durationQuantileUs } from '../../src/console/stats-w
 import { createManualClock } from '../../src/util/clock.ts';
 import type { DatabaseRow } from '../../src/console/sources.ts';
 import type { ClientStats } from '../../src/session/types.ts';
-import { fakeBudget, fakeClient, fakeDatabaseStats, fakePool, fakeServer } from './fakes.ts';
+import { fakeBudget, fakeDecoding, fakeClient, fakeDatabaseStats, fakePool, fakeServer } from './fakes.ts';
 import { fakeForecast, fakeSources, fakeWorker } from './fakes.ts';
 
 const columnsOf = (name: string): string[] =>
@@ -369,6 +369,17 @@ describe('SHOW BUDGETS', () => {
     });
     expect(rows[1]).toMatchObject({ value: '0.05%' });
     expect(rows[2]).toMatchObject({ value: null, burn_5m: null, burn_1h: null, state: 'unknown', why: 'no replicas' });
+  });
+});
+
+describe('SHOW DECODING', () => {
+  it('says how far writes around Weir are known, or why not', async () => {
+    const failed = { ...fakeDecoding(), state: 'failed', problem: 'no slot', lagMs: 99_000.4, tables: 0 } as const;
+    const rows = await rowsOf('SHOW DECODING', fakeSources({ decodings: () => [fakeDecoding(), failed] }));
+    expect(rows).toEqual([
+      { database: 'shop', state: 'reading', lag_ms: 120, tables: 7, problem: null },
+      { database: 'shop', state: 'failed', lag_ms: 99_000, tables: 0, problem: 'no slot' },
+    ]);
   });
 });
 

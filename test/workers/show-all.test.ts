@@ -12,6 +12,7 @@ import type { ConnectionBudgetFigures } from '../../src/shares/types.ts';
 import { connectionBudget } from '../../src/workers/pressure-rules.ts';
 import {
   fakeBudget,
+  fakeDecoding,
   fakeConnectionBudget,
   fakeClient,
   fakeDatabaseStats,
@@ -146,6 +147,10 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     ],
     // The second worker is the lead.
     budgets: () => [fakeBudget(number === 2 ? { observedMs: 5_000 } : { ...unobserved, observedMs: 0 })],
+    // The second worker is the lead, and reads for all.
+    decodings: () => [
+      { ...fakeDecoding(), ...(number === 2 ? {} : ({ state: 'standby', lagMs: undefined, tables: 0 } as const)) },
+    ],
     statements: () => statements,
     // Only the worker that resizes the pools of all has them.
     forecast: () => (number === 2 ? [fakeForecast(), fakeForecast({ user: 'bob', predicted: 3 })] : []),
@@ -204,6 +209,7 @@ const expected: Readonly<Record<string, Columns>> = {
     one: 'problem',
     own: 'buckets tokens',
   }),
+  DECODING: columns({ key: 'database', own: 'state lag_ms tables problem' }),
   BUDGETS: columns({ key: 'database budget', same: 'objective', own: 'value burn_5m burn_1h state why actions' }),
   CONNECTION_BUDGET: columns({ key: 'server', same: 'budget from share', own: 'limit open weirs state why' }),
   POOLS: columns({
@@ -519,6 +525,11 @@ describe('what has a rule of its own', () => {
     expect(rows.map((row) => row['cpu_seconds'])).toEqual([1, 2, 3]);
     expect(rows.map((row) => row['memory_bytes'])).toEqual([1e6, 2e6, 3e6]);
     expect(rows[0]).toMatchObject({ state: 'ready', restarts: 0, event_loop_p99_ms: 4, version: '0.1.0' });
+  });
+
+  test('DECODING: as the worker says that reads for all', async () => {
+    const { rows } = await run(workers[2] as TestWorker, 'SHOW DECODING');
+    expect(rows).toEqual([{ database: 'shop', state: 'reading', lag_ms: 120, tables: 7, problem: null }]);
   });
 
   test('BUDGETS: as the worker says that observes them for all', async () => {
