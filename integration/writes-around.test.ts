@@ -9,6 +9,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import {
   askConsole,
   closeClients,
+  hasRedis,
+  startRedis,
   connectPg,
   lastRoute,
   linesOf,
@@ -69,14 +71,15 @@ afterAll(() => cluster.stop());
 const around = (sql: string): Promise<unknown> => cluster.query(sql, { database });
 
 async function start(workers = 1, more: WeirConfig = {}): Promise<void> {
+  const { cache = {}, ...rest } = more;
   const config = weirConfig(
     cluster,
     { database, serverUser: null },
     {
       // Only a word of the server makes an answer new.
-      cache: { enabled: true, ttl: '1h', out_of_band_writes: 'logical-replication' },
+      cache: { enabled: true, ttl: '1h', out_of_band_writes: 'logical-replication', ...(cache as object) },
       auth: { user: users.monitor },
-      ...more,
+      ...rest,
     },
   );
   weir = workers > 1 ? await startWorkers(workers, config) : await startWeir(config);
@@ -356,4 +359,69 @@ describe('what cannot be seen is not cached', () => {
       await around(makeRight).catch(() => undefined);
     }
   });
+});
+
+test('after a failover, the new primary tells', async () => {
+  const own = await startCluster({ replicas: 1 });
+  try {
+    await own.query(`CREATE DATABASE ${database}`);
+    await own.query(
+      `GRANT CREATE ON DATABASE ${database} TO ${users.monitor}; GRANT ALL ON SCHEMA public TO ${users.app}`,
+      {
+        database,
+      },
+    );
+    await own.query(setUp, { database });
+    await own.waitForReplicas();
+    const config = weirConfig(
+      own,
+      { database, serverUser: null },
+      {
+        cache: { enabled: true, ttl: '1h', out_of_band_writes: 'logical-replication' },
+        auth: { user: users.monitor },
+      },
+    );
+    weir = await startWeir(config);
+    const client = await connect();
+    await cached(client, sql);
+    const [next] = own.replicas;
+    await own.primary.stop('immediate');
+    await own.promote(next!);
+    await until('a write there', () => own.query('UPDATE counter SET n = 50 WHERE id = 1', { node: next!, database }));
+    const reader = await connect();
+    await until('the new answer', async () => (await askedBy(reader, sql))[0]!['n'] === 50);
+    expect(await cached(reader, sql)).toEqual([{ n: 50 }]);
+    await own.query('UPDATE counter SET n = 51 WHERE id = 1', { node: next!, database });
+    await until('the next one', async () => (await askedBy(reader, sql))[0]!['n'] === 51);
+    expect(await cached(reader, sql)).toEqual([{ n: 51 }]);
+  } finally {
+    await own.stop();
+  }
+});
+
+test.skipIf(!hasRedis())('two Weirs with one Redis: both see it, each by itself', async () => {
+  const redis = await startRedis();
+  try {
+    await start(1, { cache: { redis: redis.url } });
+    const first = weir;
+    await start(1, { cache: { redis: redis.url } });
+    const second = weir;
+    try {
+      const clients = await Promise.all(
+        [first, second].map((each) => connectPg(each.url({ database, user: users.app }))),
+      );
+      for (let i = 0; i < 5; i++) {
+        for (const client of clients) await cached(client, sql);
+        await count();
+        const after = await cluster.query(sql, { database });
+        for (const client of clients)
+          await until('the new answer', async () => isDeepStrictEqual(await askedBy(client, sql), after));
+      }
+    } finally {
+      await closeClients();
+      await first.stop();
+    }
+  } finally {
+    await redis.stop();
+  }
 });
