@@ -95,7 +95,8 @@ export class Lifecycle {
 
   serving(): ServingState {
     const { state } = this;
-    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining' };
+    const isSuspended = this.parts.services.turn.suspension.isOn;
+    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining', isSuspended };
   }
 
   private async startHttp(listen: HostPort, open: OpenSocket | undefined): Promise<void> {
@@ -132,6 +133,8 @@ export class Lifecycle {
   async drain(mode: DrainMode = 'wait-for-servers'): Promise<void> {
     if (this.state === 'serving' || this.state === 'draining') {
       this.state = 'draining';
+      // Clients could not end their statements.
+      await this.parts.sources.endSuspend();
       await this.clientDrain.run(mode);
     }
     await this.stop();
