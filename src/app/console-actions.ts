@@ -17,6 +17,7 @@ import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../request/explain.ts';
 import type { SourceParts } from './console-sources.ts';
 import type { DatabaseRuntime } from './database.ts';
+import { Suspending } from './suspending.ts';
 import { changedNodes, tryNode } from './node-changes.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Config } from '../config/config.ts';
@@ -41,8 +42,11 @@ export function createActions(parts: ActionParts): ConsoleActions {
     if (database === undefined) throw refused(`there is no database "${name}"`);
     return [database];
   };
+  const suspending = new Suspending(parts, until);
   return {
     ...pausing(chosen),
+    suspend: (signal) => suspending.begin(signal),
+    endSuspend: async () => suspending.end(),
     ...killing(parts, chosen),
     reload: () => parts.reload(),
     shutdown: (mode) => parts.shutdown(mode),

@@ -50,6 +50,9 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     get isDraining() {
       return parts.isDraining();
     },
+    get isSuspended() {
+      return services.turn.suspension.isOn;
+    },
     *pools() {
       for (const database of directory.all()) yield* database.pools();
     },
@@ -79,12 +82,8 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     statements: () => services.statements.figures(),
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
-    *workers() {
-      yield ownRow(parts);
-    },
-    *preparedStatements() {
-      yield* preparedRows(parts);
-    },
+    workers: () => [ownRow(parts)],
+    preparedStatements: () => preparedRows(parts),
     console: () => ({ clients: Array.from(clients.consoles(), (each) => each.stats()), ...clients.consoleCounts }),
   };
 }

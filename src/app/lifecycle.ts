@@ -96,7 +96,8 @@ export class Lifecycle {
 
   serving(): ServingState {
     const { state } = this;
-    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining' };
+    const isSuspended = this.parts.services.turn.suspension.isOn;
+    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining', isSuspended };
   }
 
   private async startHttp(listen: HostPort, open: OpenSocket | undefined): Promise<void> {
@@ -133,6 +134,8 @@ export class Lifecycle {
   async drain(mode: DrainMode = 'wait-for-servers'): Promise<void> {
     if (this.state === 'serving' || this.state === 'draining') {
       this.state = 'draining';
+      // Clients could not end their statements.
+      await this.parts.sources.endSuspend();
       await this.clientDrain.run(mode);
     }
     await this.stop();

@@ -124,6 +124,7 @@ export class Reception {
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),
       memory: parts.memory,
+      suspension: parts.services.turn.suspension,
       // The workers of one Weir have their limits together: only their supervisor knows.
       isFull: () => parts.worker === undefined && this.counts.taken >= parts.config().maxClientConn,
       tryEnter: (guest) => parts.worker?.tryEnter(guest) ?? this.counts.tryEnter(guest, this.clientLimits),

@@ -30,10 +30,12 @@ export class Sweeper {
   }
 
   private sweep(): void {
-    const { directory, clients, watchdog } = this.parts;
+    const { directory, clients, watchdog, services } = this.parts;
     const now = systemClock.nowMs();
     try {
       directory.sweep(now);
+      // While nobody is read, nobody is late; nor before what has come meanwhile is read.
+      if (services.turn.suspension.isOn) this.sweeps = 0;
       if (++this.sweeps % sweepsPerClientSweep !== 0) return;
       for (const session of clients.sessions()) session.sweep(now);
       for (const replication of clients.replications()) replication.sweep();

@@ -223,6 +223,10 @@ export class ServerConnection implements WireHandler, MessageSource {
 
   /* ---- WireHandler ---- */
 
+  get side(): 'server' {
+    return 'server';
+  }
+
   received(chunk: Buffer): void {
     this.incoming.push(chunk);
   }

@@ -62,6 +62,13 @@ export const clientLimits = {
     'reload',
     'How long SIGTERM waits for statements and transactions in flight; then the rest is cut off.',
   ),
+  suspend_timeout: setting(
+    'suspendTimeoutMs',
+    orZero('never'),
+    10 * second,
+    'reload',
+    'How long SUSPEND waits until everything that was read is sent; then the connections for which that takes longer are closed.',
+  ),
   shutdown_as: setting(
     'shutdownAs',
     oneOf(['weir', 'pgbouncer']),

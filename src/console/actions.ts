@@ -7,6 +7,7 @@ import { explainPool } from './explain-pool.ts';
 import { knownDatabase } from './known-database.ts';
 import { restart } from './restart.ts';
 import { parseSet } from './set.ts';
+import { refuseIdleResume, refuseSecondPause, refuseWhileSuspended, suspend } from './suspend.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
 import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';
@@ -113,6 +114,7 @@ const kill = action('KILL', '[client-id | db]', 'end a client; or drop all conne
   const database = readOptionalName(scanner, 'database');
   return async (context) => {
     if (database !== undefined) knownDatabase(context, database);
+    refuseWhileSuspended(context);
     await context.sources.killDatabase(database);
     return {};
   };
@@ -197,11 +199,18 @@ export const actions: readonly ConsoleCommand[] = [
     onDatabase(
       'PAUSE',
       'wait until all servers are released, and keep clients waiting until RESUME',
-      (context, database) => context.sources.pause(database, context.signal),
+      (context, database) => {
+        refuseSecondPause(context, database);
+        return context.sources.pause(database, context.signal);
+      },
     ),
   ),
-  onDatabase('RESUME', 'end a PAUSE or a KILL', async ({ sources }, database) => {
+  suspend,
+  onDatabase('RESUME', 'end a PAUSE, a KILL or a SUSPEND', async (context, database) => {
+    const { sources } = context;
     if (sources.isDraining) throw refused('Weir is shutting down: there is nothing to resume');
+    if (sources.isSuspended && database === undefined) return sources.endSuspend();
+    refuseIdleResume(context, database);
     await sources.resume(database);
   }),
   onOneDatabase('DISABLE', 'refuse new clients', ({ sources }, database) => sources.disable(database)),

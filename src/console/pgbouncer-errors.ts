@@ -9,14 +9,16 @@ export function asPgbouncer(error: WeirError, command: string | undefined, text:
   const words = wordsFor(error, command, text);
   if (words === undefined) return error;
   const { message, hint } = error;
+  const detail = words === message ? error.detail : message;
   const sqlstate = command === 'RELOAD' && error.errorName !== 'not_admin' ? 'F0000' : '08P01';
-  return new WeirError('pooler_error', { what: words }, message, { sqlstate, hint });
+  return new WeirError('pooler_error', { what: words }, detail, { sqlstate, hint });
 }
 
 function wordsFor(error: WeirError, command: string | undefined, text: string): string | undefined {
   if (error.errorName === 'not_admin') return 'admin access needed';
   if (command === undefined) return syntaxWords(text);
   if (error.errorName !== 'console_refused') return undefined;
+  const { message } = error;
   const database = /^there is no database "(.*?)"/.exec(error.message)?.[1];
   if (database !== undefined) return `no such database: ${database}`;
   switch (command) {
@@ -25,7 +27,11 @@ function wordsFor(error: WeirError, command: string | undefined, text: string): 
     case 'RELOAD':
       return 'RELOAD failed, see logs for additional details';
     case 'RESUME':
-      return 'pooler is shutting down';
+      return message.startsWith('Weir is shutting down') ? 'pooler is shutting down' : message;
+    case 'PAUSE':
+    case 'SUSPEND':
+    case 'KILL':
+      return message;
     case 'KILL_CLIENT':
       return 'client not found';
     default:

@@ -173,6 +173,10 @@ class Session implements ConsoleSession {
     if (!this.isProcessing) void this.processInput();
   }
 
+  private atEnd(act: () => Promise<void>): void {
+    void this.closed.then(act).catch((error: unknown) => this.failed(error));
+  }
+
   private end(): void {
     if (this.isOver) return;
     this.isOver = true;
@@ -205,9 +209,14 @@ class Session implements ConsoleSession {
     if (error instanceof ProtocolError) {
       this.close(new WeirError('protocol_violation', { what }));
     } else {
-      this.options.log('error', 'console_session_failed', `admin console: ${what}`, { user: this.client.user });
+      this.failed(error);
       this.close(new WeirError('internal_error', { what }));
     }
+  }
+
+  private failed(error: unknown): void {
+    const what = error instanceof Error ? error.message : String(error);
+    this.options.log('error', 'console_session_failed', `admin console: ${what}`, { user: this.client.user });
   }
 
   private async handle(message: Frame): Promise<void> {
@@ -265,6 +274,7 @@ class Session implements ConsoleSession {
       // Earlier answers must not wait for a command that may take long.
       this.out.write();
       const result = await this.console.execute(statement, { ...this.operator, signal: abort.signal });
+      if (result.whenLeft !== undefined) this.atEnd(result.whenLeft);
       for (const message of result.notices ?? []) {
         this.out.send(noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message }));
       }

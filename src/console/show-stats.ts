@@ -184,15 +184,15 @@ const text = columnsOf<NamedText>();
 
 const state = show<NamedText>(
   'STATE',
-  'whether Weir works, is paused or drains',
+  'whether Weir works, is paused, is suspended or drains',
   [text.text('key', (row) => row.key), text.text('value', (row) => row.value)],
   ({ sources }) => {
     const databases = [...sources.databases()];
     const isPaused = databases.length > 0 && databases.every((row) => row.isPaused);
     return [
-      { key: 'active', value: isPaused ? 'no' : 'yes' },
+      { key: 'active', value: isPaused || sources.isSuspended ? 'no' : 'yes' },
       { key: 'paused', value: isPaused ? 'yes' : 'no' },
-      { key: 'suspended', value: 'no' },
+      { key: 'suspended', value: sources.isSuspended ? 'yes' : 'no' },
       { key: 'draining', value: sources.isDraining ? 'yes' : 'no' },
     ];
   },

@@ -165,6 +165,13 @@ export interface ConsoleActions {
   /** The pools give out no more servers. Resolves when all servers are released and closed. */
   pause(database: string | undefined, signal: AbortSignal): Promise<void>;
   resume(database: string | undefined): Promise<void>;
+  /**
+   * No client and no server is read any more. Resolves when all that was read has been sent; suspend_timeout closes those for whom
+   * that takes longer.
+   */
+  suspend(signal: AbortSignal): Promise<void>;
+  /** Ends SUSPEND, if there is one. */
+  endSuspend(): Promise<void>;
   /** Refuses new clients of the database. */
   disable(database: string): Promise<void>;
   enable(database: string): Promise<void>;
@@ -222,6 +229,8 @@ export interface ConsoleSources extends StatsSources, ConsoleActions {
   readonly maxClientConn: number;
   /** The end of Weir has begun: a drain, or at once. */
   readonly isDraining: boolean;
+  /** Between SUSPEND and RESUME. */
+  readonly isSuspended: boolean;
   /** One for each worker, when these are the figures of several; absent: the console keeps that of this process. */
   readonly periods?: readonly StatsPeriod[] | undefined;
   /** What the operator has to know about the figures and actions since they were gathered, as text. */

@@ -36,6 +36,8 @@ export interface CommandResult {
   readonly rows?: Iterable<readonly Value[]>;
   /** Sent to the operator as NOTICE, before the rows. */
   readonly notices?: readonly string[];
+  /** Called when the operator's connection ends. */
+  readonly whenLeft?: () => Promise<void>;
 }
 
 export type Run = (context: CommandContext) => CommandResult | Promise<CommandResult>;

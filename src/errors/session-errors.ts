@@ -238,6 +238,12 @@ export const sessionErrors = {
     level: 'info',
     message: '{what}',
   },
+  suspend_timeout: {
+    sqlstate: '57P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'terminating connection: SUSPEND could not flush it within suspend_timeout',
+  },
   console_refused: {
     sqlstate: '55000',
     severity: 'ERROR',

@@ -27,6 +27,7 @@ import type { AcceptorOptions, ClientSlots } from './types.ts';
 import { Unsent } from './unsent.ts';
 import { ClientSlot } from './client-slot.ts';
 import { waitForMemory } from './wait-for-memory.ts';
+import { waitForResume } from './wait-for-resume.ts';
 
 /** What a log-in needs from frontend/client-acceptor.ts. */
 export interface LoginContext {
@@ -97,6 +98,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       who = { ...who, user: packet.startup.user, database: packet.startup.database };
       context.options.connections?.attempt(socket, who);
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
+      if (!isConsole && context.options.suspension?.isOn === true) await waitForResume(reader, context.options);
       await authenticate(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
       if (!isConsole && context.options.memory?.isOpen === false) await waitForMemory(reader, context);
       await takeSlot(packet.startup, isConsole, layer, slot, context);

@@ -7,6 +7,7 @@ import type { ReplicationKind } from '../auth/types.ts';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
+import type { Suspension } from '../net/suspension.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Entry, Guest } from '../util/client-counts.ts';
 import type { ConnectionLog } from './connection-log.ts';
@@ -101,6 +102,8 @@ export interface AcceptorOptions {
   loginTimeoutMs(): number;
   /** New clients wait there while memory is short, except for the console. Absent: never. */
   readonly memory?: MemoryGate | undefined;
+  /** New clients wait there during SUSPEND, except for the console. Absent: never. */
+  readonly suspension?: Pick<Suspension, 'isOn' | 'wait'> | undefined;
   /** max_client_logins: log-ins at the same time, which do not count under max_client_conn yet. */
   maxLogins(): number;
   onClient(client: LoggedInClient): void;

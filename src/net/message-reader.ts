@@ -55,6 +55,8 @@ export class MessageReader {
   private end = 0;
   private waiter: Waiter | undefined;
   private failure: Error | undefined;
+  /** The log-in waits for an operator: its deadline is put off. */
+  isHeld = false;
   private onFailure: ((error: Error) => void) | undefined;
   private readonly onData = (chunk: Buffer): void => this.gather(chunk);
   private readonly onEnd = (): void =>
@@ -68,7 +70,10 @@ export class MessageReader {
   constructor(socket: Socket | TLSSocket, timeoutMs: number | undefined) {
     this.socket = socket;
     if (timeoutMs !== undefined) {
-      const late = (): void => this.fail(new ReadError('timeout', `log-in took longer than ${timeoutMs} ms`));
+      const late = (): void => {
+        if (this.isHeld) this.deadline?.refresh();
+        else this.fail(new ReadError('timeout', `log-in took longer than ${timeoutMs} ms`));
+      };
       this.deadline = setTimeout(late, timeoutMs);
     }
     socket.on('data', this.onData);

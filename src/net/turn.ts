@@ -3,6 +3,8 @@
  * phase, when all reads of the turn are done. One system call then sends the messages of many reads, which is most of
  * Weir's throughput. Made once per process; called by net/wire.ts.
  */
+import { Suspension } from './suspension.ts';
+
 export interface Flushable {
   flush(): void;
 }
@@ -10,6 +12,8 @@ export interface Flushable {
 export class TurnWriter {
   /** The buffer that all wires read into. Each copies its bytes at once. */
   readonly input = Buffer.allocUnsafeSlow(64 * 1024);
+  /** SUSPEND: which of the wires may be read. */
+  readonly suspension = new Suspension();
   private dirty: Flushable[] = [];
   private spare: Flushable[] = [];
   private isScheduled = false;

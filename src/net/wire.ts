@@ -7,9 +7,12 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { readDirectly } from './direct-read.ts';
 import { giveAway, type GivenAway } from './give-away.ts';
+import type { Side } from './suspension.ts';
 import type { TurnWriter } from './turn.ts';
 
 export interface WireHandler {
+  /** Who the peer is. */
+  readonly side: Side;
   /** Bytes from the peer. An exception closes the connection and is passed to `closed`. */
   received(chunk: Buffer): void;
   /** The output is no longer full. */
@@ -66,6 +69,7 @@ export class Wire {
     // Bytes that the stream has read ahead must come, as 'data', before those of readDirectly().
     this.socket.read();
     readDirectly(this.socket, this.turn.input, (chunk) => this.receive(chunk));
+    this.regulate();
     if (this.isReading) this.socket.resume();
   }
 
@@ -87,7 +91,7 @@ export class Wire {
 
   /** Asks mayRead again. Must be called after any change that it depends on, outside of `received` and `drained`. */
   regulate(): void {
-    const { mayRead } = this.handler;
+    const mayRead = this.handler.mayRead && this.turn.suspension.mayRead(this.handler.side);
     if (mayRead === this.isReading || this.isClosed) return;
     this.isReading = mayRead;
     if (mayRead) this.socket.resume();

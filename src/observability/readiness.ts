@@ -26,6 +26,7 @@ export function readiness(
   const reasons: string[] = [];
   if (!state.isListening) reasons.push('Weir does not listen for clients yet');
   if (state.isDraining) reasons.push('Weir is shutting down');
+  if (state.isSuspended === true) reasons.push('Weir is suspended until RESUME on the admin console');
   for (const topology of sources.topologies()) {
     const problem = unreachable(topology.snapshot());
     if (problem !== undefined) reasons.push(`database "${topology.database}": ${problem}`);

@@ -153,6 +153,8 @@ export interface ServingState {
   readonly isListening: boolean;
   /** New clients are refused, after SIGTERM or SHUTDOWN. */
   readonly isDraining: boolean;
+  /** SUSPEND holds. */
+  readonly isSuspended?: boolean | undefined;
 }
 
 /** Further fields of a log line. Secrets in them are removed. */

@@ -31,6 +31,7 @@ import type { ClientStats } from '../session/types.ts';
 import type { Request } from '../session/request.ts';
 
 export class ClientSession extends Session implements WireHandler {
+  readonly side = 'client';
   readonly wire: Wire;
   readonly receiver: AnswerReceiver = new Receiver(this);
   readonly scanner: FrameScanner;

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
+import type { Side } from '../net/suspension.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 
@@ -19,6 +20,7 @@ export interface RelayWatcher {
 }
 
 export class RelaySide implements WireHandler, FrameSink {
+  readonly side: Side;
   readonly wire: Wire;
   private readonly watcher: RelayWatcher;
   private readonly scanner = new FrameScanner(this);
@@ -31,7 +33,8 @@ export class RelaySide implements WireHandler, FrameSink {
   private start = 0;
   private end = 0;
 
-  constructor(socket: Socket | TLSSocket, turn: TurnWriter, watcher: RelayWatcher) {
+  constructor(side: Side, socket: Socket | TLSSocket, turn: TurnWriter, watcher: RelayWatcher) {
+    this.side = side;
     this.watcher = watcher;
     this.wire = new Wire(socket, this, turn);
   }

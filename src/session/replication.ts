@@ -80,12 +80,12 @@ export class ReplicationSession {
     this.database = database;
     this.server = server;
     this.connectedAtMs = this.requestAtMs = options.nowMs();
-    this.clientSide = new RelaySide(socket, turn, {
+    this.clientSide = new RelaySide('client', socket, turn, {
       seen: (type) => this.clientSaid(type),
       failed: (error) => this.failed(error, 'protocol_violation'),
       closed: () => this.clientLeft(),
     });
-    this.serverSide = new RelaySide(server.link.socket, turn, {
+    this.serverSide = new RelaySide('server', server.link.socket, turn, {
       seen: (type) => this.serverSaid(type),
       failed: (error) => this.failed(error, 'server_protocol_violation'),
       closed: (error) => this.serverLeft(error?.message ?? 'the server closed the connection'),
@@ -189,6 +189,17 @@ export class ReplicationSession {
   cancel(done: () => void): void {
     if (this.outstanding === 0) return done();
     void this.options.cancel().then(done, done);
+  }
+
+  /** Asks whether either side may be read. Call it when SUSPEND has begun, goes on to servers, or ends. */
+  regulate(): void {
+    this.clientSide.wire.regulate();
+    this.serverSide.wire.regulate();
+  }
+
+  /** Everything that was read is sent. */
+  get isFlushed(): boolean {
+    return this.clientSide.wire.isDrained && this.serverSide.wire.isDrained;
   }
 
   /** The session can end without loss: no command is running, or only one that streams until it is stopped. */

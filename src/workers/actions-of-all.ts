@@ -14,7 +14,7 @@ export interface ActionsOptions {
   members(): Iterable<Member>;
   nowMs(): number;
   readonly log: Log;
-  /** How long a worker may take, but for PAUSE and WAIT_CLOSE, which the operator can cancel. */
+  /** How long a worker may take, but for PAUSE, SUSPEND and WAIT_CLOSE, which the operator can cancel. */
   readonly limitMs: number;
 }
 
@@ -34,7 +34,8 @@ export interface Running {
   isCanceled: boolean;
 }
 
-const waits = (action: Action): boolean => action.do === 'pause' || action.do === 'waitClose';
+const waits = (action: Action): boolean =>
+  action.do === 'pause' || action.do === 'suspend' || action.do === 'waitClose';
 
 export class ActionsOfAll {
   private readonly options: ActionsOptions;

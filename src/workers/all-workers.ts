@@ -49,6 +49,8 @@ function actionsOfAll(
   const done = async (action: Action, signal?: AbortSignal): Promise<void> => void (await act(action, signal));
   return {
     pause: (database, signal) => done({ do: 'pause', database }, signal),
+    suspend: (signal) => done({ do: 'suspend' }, signal),
+    endSuspend: () => done({ do: 'endSuspend' }),
     waitClose: (database, signal) => done({ do: 'waitClose', database }, signal),
     resume: (database) => done({ do: 'resume', database }),
     reconnect: (database) => done({ do: 'reconnect', database }),

@@ -21,6 +21,7 @@ export type Action =
       readonly do: 'pause' | 'resume' | 'reconnect' | 'waitClose' | 'killDatabase';
       readonly database: string | undefined;
     }
+  | { readonly do: 'suspend' | 'endSuspend' }
   | { readonly do: 'disable' | 'enable'; readonly database: string }
   | { readonly do: 'killClient'; readonly id: number }
   | { readonly do: 'setDraining'; readonly node: string; readonly isDraining: boolean }

@@ -9,7 +9,7 @@ import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind, TaggedStats } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
-import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
+import { byKey, count, countArray, countArrays, countList, counts, each, earliest, ifAnySays } from './merge-rules.ts';
 import {
   joined,
   known,
@@ -292,7 +292,7 @@ export const figureTable: Rules<Figures> = {
   process: row(processFigures),
   memory,
   // While one worker is replaced, the others take new clients.
-  serving: row({ isListening: ifAny, isDraining: ifAll }),
+  serving: row({ isListening: ifAny, isDraining: ifAll, isSuspended: ifAnySays }),
   // The supervisor adds them up.
   slots: same(),
 };

@@ -30,6 +30,8 @@ export const largest: Rule<number> = { join: Math.max, after: keep };
 export const smallest: Rule<number> = { join: Math.min, after: keep };
 export const earliest: Rule<number> = { join: Math.min, after: Math.min };
 export const ifAny: Rule<boolean> = { join: (a, b) => a || b, after: keep };
+/** Undefined: no. */
+export const ifAnySays: Rule<boolean | undefined> = { join: (a, b) => a === true || b === true, after: keep };
 export const ifAll: Rule<boolean> = { join: (a, b) => a && b, after: keep };
 /** Not known on every system. */
 export const sumIfKnown: Rule<number | undefined> = {

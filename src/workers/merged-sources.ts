@@ -48,6 +48,7 @@ export function mergeFigures(gathered: Gathered, nowMs: number): ConsoleReads {
     version: all.version,
     maxClientConn: all.maxClientConn,
     isDraining: serving.isDraining,
+    isSuspended: serving.isSuspended === true,
     pools: () => all.pools.map(({ stats, waits }) => ({ stats: () => stats, waitHistogram: () => waits })),
     clients: () => clientsOf(all),
     servers: () => all.servers,

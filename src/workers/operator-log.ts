@@ -1,5 +1,5 @@
 /**
- * What operators have set and what still holds: PAUSE, DISABLE, DRAIN, RESIZE POOL, SET, RELOAD, NODE ADD. Kept by the supervisor for
+ * What operators have set and what still holds: PAUSE, SUSPEND, DISABLE, DRAIN, RESIZE POOL, SET, RELOAD, NODE ADD. Kept by the supervisor for
  * workers that start later. What is void by a later action is not kept, so it does not grow. No I/O.
  */
 import type { ResizeRequest } from '../console/sources.ts';
@@ -21,6 +21,9 @@ function isVoidBy(older: Action | Change, newer: Action | Change): boolean {
     case 'pause':
     case 'resume':
       return isPausing(older) && (newer.database ?? older.database) === older.database;
+    case 'suspend':
+    case 'endSuspend':
+      return older.do === 'suspend';
     case 'disable':
     case 'enable':
       return older.do === 'disable' && older.database === newer.database;
@@ -155,6 +158,7 @@ export class OperatorLog {
   private holds(what: Action | Change): boolean {
     switch (what.do) {
       case 'pause':
+      case 'suspend':
       case 'disable':
       case 'resizePool':
       case 'set':

@@ -58,6 +58,12 @@ async function carryOut(actions: ConsoleActions, action: Action, signal: AbortSi
     case 'waitClose':
       await actions[action.do](action.database, signal);
       return undefined;
+    case 'suspend':
+      await actions.suspend(signal);
+      return undefined;
+    case 'endSuspend':
+      await actions.endSuspend();
+      return undefined;
     case 'resume':
     case 'reconnect':
     case 'killDatabase':

@@ -44,14 +44,14 @@ function bench(): {
 describe('the audit', () => {
   it('has a line for each command that was done, with all its words', async () => {
     const { run, lines } = bench();
-    await run("RESUME  shop; set max_client_conn\n= '50'; SHOW POOLS");
+    await run("ENABLE  shop; set max_client_conn\n= '50'; SHOW POOLS");
     expect(lines.map(({ to, level, message }) => `${to} ${level} ${message}`)).toEqual([
-      'whole info weir at 10.0.0.9:50123: RESUME shop: done',
+      'whole info weir at 10.0.0.9:50123: ENABLE shop: done',
       "whole info weir at 10.0.0.9:50123: set max_client_conn = '50': done",
       'bounded debug weir at 10.0.0.9:50123: SHOW POOLS: done',
     ]);
     expect(lines[0]?.fields).toEqual({
-      ...{ user: 'weir', client: '10.0.0.9:50123', database: 'pgbouncer', command: 'RESUME shop', outcome: 'done' },
+      ...{ user: 'weir', client: '10.0.0.9:50123', database: 'pgbouncer', command: 'ENABLE shop', outcome: 'done' },
     });
   });
 

@@ -129,6 +129,11 @@ describe('errors', () => {
     ['SET foo = 1', '08P01 SET failed'],
     ['RELOAD', 'F0000 RELOAD failed, see logs for additional details', { reload: refuse }],
     ['RESUME', '08P01 pooler is shutting down', { isDraining: true }],
+    ['RESUME', '08P01 pooler is not paused/suspended', {}],
+    ['RESUME shop', '08P01 database shop is not paused', {}],
+    ['SUSPEND', '08P01 already suspended/paused', { isSuspended: true }],
+    ['PAUSE', '08P01 already suspended/paused', { isSuspended: true }],
+    ['KILL shop', '08P01 already suspended/paused', { isSuspended: true }],
     ['PAUSE', '08P01 admin access needed', {}, 'stats'],
   ])('of %s', async (text, words, more = {}, user = 'weir') => {
     expect(await failure(text, more, user)).toBe(words);

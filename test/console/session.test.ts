@@ -258,6 +258,27 @@ describe('the protocol', () => {
     });
   });
 
+  it('SUSPEND ends with its connection, and when it is cancelled', async () => {
+    let isHanging = false;
+    sources.suspend = (signal) =>
+      isHanging
+        ? new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+        : Promise.resolve();
+    await withPg(async (client) => {
+      await client.query('SUSPEND');
+      expect(sources.asked).toEqual([]);
+    });
+    await vi.waitFor(() => expect(sources.asked).toEqual(['end suspend']));
+    isHanging = true;
+    await withPg(async (client) => {
+      const waiting = client.query('SUSPEND').catch((error: unknown) => error);
+      await vi.waitFor(() => expect(server.sessions.at(-1)?.stats().state).toBe('active'));
+      server.sessions.at(-1)?.cancel();
+      expect(await waiting).toMatchObject({ code: '57014' });
+    });
+    await vi.waitFor(() => expect(sources.asked).toEqual(['end suspend', 'end suspend']));
+  });
+
   it('stops waiting for a client that went away', async () => {
     const signals: AbortSignal[] = [];
     Object.assign(sources, {

@@ -47,7 +47,11 @@ test.each(['TCP', 'Unix'])('no byte is lost on the way of a %s socket', async (k
   let wire: Wire;
   const own = (socket: Socket, unread: Buffer): void => {
     const received = (chunk: Buffer): void => void (chunks.push(chunk), (size += chunk.length));
-    wire = new Wire(socket, { received, drained: () => undefined, mayRead: true, closed: () => ends++ }, turn);
+    wire = new Wire(
+      socket,
+      { side: 'client', received, drained: () => undefined, mayRead: true, closed: () => ends++ },
+      turn,
+    );
     wire.start(unread);
   };
   own(accepted, Buffer.alloc(0));

@@ -29,6 +29,7 @@ const ways = {
 
 /** A wire on the accepted end of a connection, and what it was told. */
 class End {
+  readonly side = 'client';
   readonly chunks: Buffer[] = [];
   readonly closes: (Error | undefined)[] = [];
   drains = 0;
@@ -131,6 +132,20 @@ describe.each(Object.entries(ways))('a wire over %s', (_way, { listen, event, di
     await until('the end', () => end.closes.length > 0);
     expect(end.bytes.equals(bytes)).toBe(true);
     expect(end.closes).toEqual([undefined]);
+  });
+
+  test('is not read during SUSPEND', async () => {
+    const turn = new TurnWriter();
+    const { far, end } = await pair(turn);
+    turn.suspension.begin();
+    turn.suspension.stopReading('server');
+    turn.suspension.stopReading('client');
+    end.wire.start(Buffer.alloc(0));
+    expect(end.wire.isReading).toBe(false);
+    far.write('later');
+    turn.suspension.end();
+    end.wire.regulate();
+    await until('the bytes', () => end.bytes.toString() === 'later');
   });
 
   test('is closed once when the peer ends, with what was sent before', async () => {

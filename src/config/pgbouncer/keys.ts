@@ -112,7 +112,7 @@ const times = {
     ['3600'],
   ),
   pool_idle_timeout: same('seconds', 'pool_idle_timeout'),
-  suspend_timeout: none('seconds', 'there is no SUSPEND', ['10']),
+  suspend_timeout: same('seconds', 'suspend_timeout'),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const network = {
