@@ -25,7 +25,7 @@ import { isCurrent, isSameSet, stampsOf, Store, type Entry } from './store.ts';
 import { TagTable, type TagSet } from './tags.ts';
 import { writesUnderWay } from './under-way.ts';
 import { makeTransport } from './transports.ts';
-import type { Backend, CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
+import type { Backend, CacheStats, Invalidated, InvalidatedBy, KeyParts, Lookup, ResultCache } from './types.ts';
 import type { SessionFreshness, TickSource, UnderWay, WhenGone, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
@@ -187,11 +187,11 @@ class Cache implements ResultCache {
     return this.table.lastWriteInDatabase(prefix, source, this.now(), isCertain);
   }
 
-  invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
-    return this.invalidation.of(tags, by);
+  invalidate(tags: readonly Tag[], by: InvalidatedBy = 'operator', patterns?: readonly string[]): Promise<Invalidated> {
+    return this.invalidation.of(tags, by, patterns);
   }
 
-  invalidateAll(): Promise<void> {
+  invalidateAll(): Promise<Invalidated> {
     return this.invalidation.ofAll();
   }
 

@@ -162,14 +162,25 @@ export interface ResultCache {
   /**
    * Invalidates answers with these tags, for `weir invalidate` or after a change of the catalog. Resolves when Redis
    * was told, or after a limited time.
+   * @param patterns of tags of clients (tag-pattern.ts)
    */
-  invalidate(tags: readonly Tag[], by?: 'operator' | 'catalog'): Promise<void>;
-  invalidateAll(): Promise<void>;
+  invalidate(tags: readonly Tag[], by?: InvalidatedBy, patterns?: readonly string[]): Promise<Invalidated>;
+  invalidateAll(): Promise<Invalidated>;
   /** @param share of cache.max_memory that answers may use from now on. @returns the bytes given back */
   keepShare(share: number): number;
   stats(): CacheStats;
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Who asked for an invalidation that is no write. */
+export type InvalidatedBy = 'operator' | 'catalog';
+
+export interface Invalidated {
+  /** Tables and tags of clients; with patterns, those that match in this process or are known to the store that is shared. */
+  readonly tags: number;
+  /** Answers that were removed from the memory of this process. */
+  readonly entries: number;
 }
 
 export interface PeerFigures {

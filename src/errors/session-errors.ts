@@ -151,7 +151,7 @@ export const sessionErrors = {
     severity: 'ERROR',
     level: 'info',
     message: 'unrecognized configuration parameter "{name}"',
-    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority, weir.key and weir.last_route.',
+    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority, weir.key, weir.tags and weir.last_route.',
   },
   misplaced_weir_setting: {
     sqlstate: '0A000',
