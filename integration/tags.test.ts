@@ -9,6 +9,7 @@ import {
   askConsole,
   closeClients,
   connectPg,
+  connectPostgresJs,
   connectToEach,
   hasRedis,
   lastRoute,
@@ -168,6 +169,131 @@ describe.each(kinds)('%s', (kind) => {
     await expect(client.query(long)).rejects.toMatchObject({
       code: '22023',
       hint: expect.stringContaining('200') as string,
+    });
+  });
+
+  describe('weir_invalidate()', () => {
+    /** @returns the writer, the readers, and a read that is cached in all processes with the tag, and an old answer */
+    async function cachedOld(
+      id: number,
+      tag: string,
+    ): Promise<{ all: pg.Client[]; sql: string; old: number; n: number }> {
+      const all = await connectToAll();
+      const sql = `/* weir: tags=${tag} */ SELECT n FROM items WHERE id = ${id}`;
+      const old = await cacheInAll(all, sql);
+      return { all, sql, old, n: await writeAround(id) };
+    }
+    const staysOld = async (all: readonly pg.Client[], sql: string, old: number): Promise<void> => {
+      for (const client of all) {
+        expect(await numberIn(client, sql)).toBe(old);
+        expect(await lastRoute(client)).toContain('cache; hit');
+      }
+    };
+
+    test('outside a transaction takes effect at once, for every worker', async () => {
+      const { all, sql, old, n } = await cachedOld(31, 'x31');
+      const [writer] = all;
+      const before = await invalidations(first(), 'sql');
+      const { rows, fields } = await writer!.query("SELECT weir_invalidate('x31', 'other', 'x31', NULL)");
+      expect([rows, fields[0]?.dataTypeID]).toEqual([[{ weir_invalidate: '2' }], 20]);
+      if (kind === 'two Weirs') await untilAllSee(all, sql, n);
+      else for (const client of all) expect([old, await numberIn(client, sql)]).toEqual([old, n]);
+      expect(await invalidations(first(), 'sql')).toBe(before + 2);
+    });
+
+    test.each([
+      ['a parameter', { text: 'SELECT weir_invalidate($1)', values: ['x32'] }],
+      ['an array of a driver that says no types', { text: 'SELECT weir_invalidate($1)', values: [['x32']] }],
+      ['an array', { text: 'SELECT weir_invalidate($1::text[])', values: [['x32', null]] }],
+      ['a prepared statement', { name: 'i', text: 'SELECT weir_invalidate(VARIADIC $1)', values: [['x32']] }],
+      ['binary format', { text: 'SELECT weir_invalidate($1)', values: [Buffer.from('x32')], binary: true }],
+      [
+        'constants',
+        { text: "/* weir: route=replica */ SELECT weir_invalidate(ARRAY['x32']) AS weir_invalidate; -- x" },
+      ],
+    ])('by %s', async (_name, query) => {
+      const { all, sql, n } = await cachedOld(32, 'x32');
+      for (let i = 0; i < 2; i++) {
+        const { rows, rowCount } = await all[0]!.query<{ weir_invalidate: unknown }>(query);
+        expect([String(rows[0]?.weir_invalidate), rowCount]).toEqual(['1', 1]);
+      }
+      await untilAllSee(all, sql, n);
+    });
+
+    test('by a driver that describes statements first', async () => {
+      const { all, sql, n } = await cachedOld(33, 'x33');
+      const js = connectPostgresJs(first().url({ database }));
+      await expect(js`SELECT weir_invalidate(${['x33']}::text[]), 1`).rejects.toMatchObject({ code: '0A000' });
+      expect(Array.from(await js`SELECT weir_invalidate(${'x33'}, ${'y'})`)).toEqual([{ weir_invalidate: '2' }]);
+      await untilAllSee(all, sql, n);
+    });
+
+    test('inside a transaction takes effect at its commit, and not before', async () => {
+      const { all, sql, old, n } = await cachedOld(34, 'x34');
+      const writer = await connectPg(first().url({ database }));
+      await writer.query('BEGIN');
+      await writer.query('UPDATE items SET n = n WHERE id = 99');
+      expect((await writer.query('SELECT weir_invalidate($1)', ['x34'])).rows).toEqual([{ weir_invalidate: '1' }]);
+      await staysOld(all, sql, old);
+      await writer.query('COMMIT');
+      if (kind === 'two Weirs') await untilAllSee(all, sql, n);
+      else for (const client of all) expect(await numberIn(client, sql)).toBe(n);
+    });
+
+    test('also if the transaction does nothing else', async () => {
+      const { all, sql, n } = await cachedOld(35, 'x35');
+      for (const text of ['BEGIN', "SELECT weir_invalidate('x35')", 'COMMIT']) await all[0]!.query(text);
+      await untilAllSee(all, sql, n);
+    });
+
+    test('never if it is rolled back, fails, or its client goes', async () => {
+      const { all, sql, old } = await cachedOld(36, 'x36');
+      const writer = await connectPg(first().url({ database }));
+      const call = "SELECT weir_invalidate('x36')";
+      for (const text of ['BEGIN', 'SELECT 1', call, 'ROLLBACK']) await writer.query(text);
+      await staysOld(all, sql, old);
+      for (const text of ['BEGIN', call, 'SELECT 1']) await writer.query(text);
+      await expect(writer.query('SELECT 1 / 0')).rejects.toMatchObject({ code: '22012' });
+      await expect(writer.query(call)).rejects.toMatchObject({ code: '25P02' });
+      await writer.query('COMMIT');
+      await staysOld(all, sql, old);
+      for (const text of ['BEGIN', 'SELECT 1', call]) await writer.query(text);
+      await writer.end();
+      await staysOld(all, sql, old);
+    });
+
+    test('a call in a savepoint that is rolled back counts', async () => {
+      const { all, sql, n } = await cachedOld(37, 'x37');
+      for (const text of ['BEGIN', 'SAVEPOINT s', "SELECT weir_invalidate('x37')", 'ROLLBACK TO s', 'COMMIT'])
+        await all[0]!.query(text);
+      await untilAllSee(all, sql, n);
+    });
+
+    test('what Weir cannot answer gets a clear error, and the session goes on', async () => {
+      const client = await connectPg(first().url({ database }));
+      const form = { code: '0A000', message: 'weir_invalidate() can only be called by itself' };
+      for (const text of [
+        "SELECT weir_invalidate('a') FROM items",
+        'SELECT weir_invalidate(n::text) FROM items',
+        "WITH i AS (SELECT weir_invalidate('a')) SELECT * FROM i",
+        "PREPARE p AS SELECT weir_invalidate('a')",
+      ])
+        await expect(client.query(text), text).rejects.toMatchObject(form);
+      await expect(client.query('SELECT weir_invalidate($1, $2::int)', ['a', 1])).rejects.toMatchObject(form);
+      await expect(client.query("SELECT 1; SELECT weir_invalidate('a')")).rejects.toMatchObject({ code: '0A000' });
+      await expect(client.query('SELECT weir_invalidate($1)', [''])).rejects.toMatchObject({ code: '22023' });
+      await expect(client.query('SELECT weir_invalidate($1)', ['x'.repeat(201)])).rejects.toMatchObject({
+        code: '22023',
+      });
+      await expect(client.query('SELECT weir_invalidate($1)')).rejects.toMatchObject({ code: '22023' });
+      const many = Array.from({ length: 65 }, (_, i) => `t${i}`);
+      await expect(client.query('SELECT weir_invalidate($1)', [many])).rejects.toMatchObject({ code: '22023' });
+      await expect(client.query("SELECT public.weir_invalidate('a')")).rejects.toMatchObject({ code: '42883' });
+      for (const text of ['BEGIN', 'SELECT 1']) await client.query(text);
+      await expect(client.query("SELECT weir_invalidate('')")).rejects.toMatchObject({ code: '22023' });
+      await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: '25P02' });
+      await client.query('ROLLBACK');
+      expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     });
   });
 });

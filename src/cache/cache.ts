@@ -9,7 +9,7 @@ import type { CacheSettings } from '../config/config.ts';
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { answerForm } from './answer-form.ts';
-import { Counts } from './counts.ts';
+import { bumpedBy, Counts } from './counts.ts';
 import { Fills } from './fills.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
@@ -83,7 +83,7 @@ class Cache implements ResultCache {
       isByTime,
       undecided,
       now: options.now,
-      bumped: (state) => void this.counts.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
+      bumped: ({ kind }) => void this.counts.invalidations[bumpedBy[kind]]++,
     });
     const { hashKey } = parts;
     if (this.peers !== undefined) this.second = new SecondLevel({ peers: this.peers, cache: options, hashKey });

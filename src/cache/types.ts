@@ -211,7 +211,7 @@ export interface CacheStats extends PeerFigures {
   readonly evictions: number;
   /** Invalid values in Redis: counted as misses, and removed. */
   readonly malformed: number;
-  /** By source: local, peer, operator, catalog, gap. */
+  /** By source: local, peer, operator, catalog, gap, sql. */
   readonly invalidations: Readonly<Record<string, number>>;
   /** Cached answers may be shown: always if no store is shared. */
   readonly hasLease: boolean;

@@ -219,6 +219,19 @@ export const sessionErrors = {
     level: 'info',
     message: 'terminating connection: idle in transaction longer than idle_transaction_timeout',
   },
+  invalidate_form: {
+    sqlstate: '0A000',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'weir_invalidate() can only be called by itself',
+    hint: "Write SELECT weir_invalidate('tag', ...) with texts, parameters, or arrays of text, as the only statement of its text: Weir answers it, PostgreSQL does not know the function.",
+  },
+  invalidate_argument: {
+    sqlstate: '22023',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'weir_invalidate(): {what}',
+  },
   not_supported: {
     sqlstate: '0A000',
     severity: 'ERROR',
