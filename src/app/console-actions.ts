@@ -13,6 +13,7 @@ import type {
 } from '../console/sources.ts';
 import { WeirError } from '../errors/errors.ts';
 import { resized, type PoolSize } from '../pool/bounds.ts';
+import type { Invalidated } from '../cache/types.ts';
 import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../request/explain.ts';
 import type { SourceParts } from './console-sources.ts';
@@ -215,7 +216,7 @@ function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest, isFix
   return outcomes;
 }
 
-async function invalidate(parts: ActionParts, request: InvalidateRequest): Promise<void> {
+async function invalidate(parts: ActionParts, request: InvalidateRequest): Promise<Invalidated> {
   const { cache } = parts.services;
   if (request.all) return cache.invalidateAll();
   const tags: Tag[] = request.tags.map((tag) => `t:${tag}`);
@@ -231,7 +232,7 @@ async function invalidate(parts: ActionParts, request: InvalidateRequest): Promi
     }
     if (!isFound) throw refused(`no database has a table ${table.schema ?? 'public'}.${table.name}`);
   }
-  await cache.invalidate(tags);
+  return cache.invalidate(tags, 'operator', request.patterns);
 }
 
 function refused(what: string, hint?: string): WeirError {

@@ -142,7 +142,7 @@ export class Decodings {
       log,
       primary: () => database.topology.snapshot().primary?.config,
       connect: (node, parameters) => this.connect(database, node, parameters),
-      wrote: (roots) => cache.invalidate(tagsOf(prefix, roots), 'around'),
+      wrote: async (roots) => void (await cache.invalidate(tagsOf(prefix, roots), 'around')),
       decodes: (roots) => {
         const known = this.known.get(prefix);
         if (known !== undefined) known.roots = [...roots];

@@ -9,7 +9,7 @@ import type { CacheSettings } from '../config/config.ts';
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { answerForm } from './answer-form.ts';
-import { Counts } from './counts.ts';
+import { bumpedBy, Counts } from './counts.ts';
 import { uncovered } from './coverage.ts';
 import { Fills } from './fills.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';
@@ -26,7 +26,7 @@ import { isAlive, isCurrent, isSameSet, stampsOf, Store, type Entry } from './st
 import { TagTable, type TagSet } from './tags.ts';
 import { writesUnderWay } from './under-way.ts';
 import { makeTransport } from './transports.ts';
-import type { Backend, CacheStats, InvalidatedBy, KeyParts, Lookup, ResultCache } from './types.ts';
+import type { Backend, CacheStats, Invalidated, InvalidatedBy, KeyParts, Lookup, ResultCache } from './types.ts';
 import type { SessionFreshness, TickSource, UnderWay, WhenGone, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
@@ -84,7 +84,7 @@ class Cache implements ResultCache {
       isByTime,
       undecided,
       now: options.now,
-      bumped: (state) => void this.counts.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
+      bumped: ({ kind }) => void this.counts.invalidations[bumpedBy[kind]]++,
     });
     const { hashKey } = parts;
     if (this.peers !== undefined) this.second = new SecondLevel({ peers: this.peers, cache: options, hashKey });
@@ -193,11 +193,11 @@ class Cache implements ResultCache {
     this.table.cover(prefix, untilMs, tables);
   }
 
-  invalidate(tags: readonly Tag[], by: InvalidatedBy = 'operator'): Promise<void> {
-    return this.invalidation.of(tags, by);
+  invalidate(tags: readonly Tag[], by: InvalidatedBy = 'operator', patterns?: readonly string[]): Promise<Invalidated> {
+    return this.invalidation.of(tags, by, patterns);
   }
 
-  invalidateAll(): Promise<void> {
+  invalidateAll(): Promise<Invalidated> {
     return this.invalidation.ofAll();
   }
 

@@ -15,6 +15,9 @@ const noFigures = {
   workersProblem: undefined,
 };
 
+/** Whom a write of such a tag counts for: only weir_invalidate() writes tags of clients. */
+export const bumpedBy = { catalog: 'catalog', user: 'sql', relation: 'local', all: 'local' } as const;
+
 export class Counts {
   hits = 0;
   hitsSecondLevel = 0;
@@ -22,7 +25,7 @@ export class Counts {
   /** Writes of unknown outcome. */
   undecided = 0;
   stores = 0;
-  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, around: 0, gap: 0 };
+  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, around: 0, gap: 0, sql: 0 };
 
   stats(
     store: Store,

@@ -185,6 +185,28 @@ export class Peers {
     );
   }
 
+  /** @returns the tags of clients that match, of which anybody may have answers; undefined: too many, or not known */
+  async tagsLike(patterns: readonly string[], most: number): Promise<readonly Tag[] | undefined> {
+    if (this.sync.connection.number === 0) return undefined;
+    try {
+      return await this.sync.send(this.transport.tagsLike(patterns, most));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Gives new stamps to tags that this process has no answers with. Never rejects. */
+  async bumpUnused(names: readonly Tag[]): Promise<void> {
+    const { number } = this.sync.connection;
+    this.sync.commands.next();
+    try {
+      await this.sync.send(this.transport.open(names, '', true));
+    } catch (error) {
+      this.sync.needsNewIncarnation = true;
+      this.sync.refused(number, error as Error);
+    }
+  }
+
   /** Starts a new incarnation: everything that any Weir has cached is void. */
   async rotate(): Promise<void> {
     this.sync.needsNewIncarnation = true;

@@ -13,6 +13,7 @@ import { listOf, namesOf, numberOf, pairsOf, textOf } from './redis-replies.ts';
 import type { Reply } from './resp.ts';
 import { scripts } from './scripts.ts';
 import type { ScriptName } from './scripts.ts';
+import { forRedis, matchesAny } from './tag-pattern.ts';
 import { stampText } from './transport.ts';
 import type {
   EntryWrite,
@@ -47,6 +48,8 @@ const shas: Readonly<Record<ScriptName, string>> = {
   store: sha1(scripts.store),
 };
 
+/** Keys that Redis looks at in one command of a scan: it serves nobody else meanwhile. */
+const keysPerScan = 1_000;
 /** How long Weir waits at its end for Redis to confirm that it leaves. */
 const leaveMs = 500;
 
@@ -132,6 +135,26 @@ export class RedisTransport implements Transport {
     await commands.call(['DEL', entryKey(entryName)]);
   }
 
+  async tagsLike(patterns: readonly string[], most: number): Promise<readonly Tag[] | undefined> {
+    const found = new Set<Tag>();
+    for (const pattern of patterns) {
+      let cursor = '0';
+      do {
+        const { commands } = this.pair;
+        if (commands === undefined) throw new Error('not connected');
+        const match = `${tagPrefix}t:${forRedis(pattern)}`;
+        const reply = listOf(await commands.call(['SCAN', cursor, 'MATCH', match, 'COUNT', keysPerScan]), 2);
+        cursor = textOf(reply[0]);
+        for (const key of listOf(reply[1], 0)) {
+          const tag = tagOf(key);
+          if (matchesAny([pattern], tag)) found.add(tag);
+        }
+        if (found.size > most) return undefined;
+      } while (cursor !== '0');
+    }
+    return [...found];
+  }
+
   reset(why: string, isRefused: boolean): void {
     this.pair.reset(why, isRefused);
   }
@@ -157,6 +180,7 @@ export class RedisTransport implements Transport {
 }
 
 const entryKey = (entryName: string): string => `${space}:e:${entryName}`;
+const tagOf = (key: unknown): Tag => (Buffer.isBuffer(key) ? key.toString() : '').slice(tagPrefix.length);
 const tagKeys = (tags: readonly Tag[]): string[] => tags.map((tag) => tagPrefix + tag);
 
 /** @returns undefined without cache.redis */

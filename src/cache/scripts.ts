@@ -71,9 +71,9 @@ local function isOpen(token)
   return owner ~= nil and redis.pcall('HEXISTS', writesOf(owner), token) == 1
 end
 local lapsedTags, lapsedStamps = {}, {}
+-- tagsLike() must find every tag of a client that an answer carries, so these live on.
 local function look(key)
-  local fields = {}
-  local size = redis.pcall('HLEN', key)
+  local fields, size = {}, redis.pcall('HLEN', key)
   if type(size) == 'table' or size > MOST_FIELDS then
     redis.call('DEL', key)
   else
@@ -97,6 +97,7 @@ local function look(key)
       end
     end
   end
+  if stamp and string.sub(name(key), 1, 2) == 't:' then redis.call('PEXPIRE', key, IDLE) end
   if lapsed or not stamp then
     stamp = bump(key)
     lapsedTags[#lapsedTags + 1], lapsedStamps[#lapsedStamps + 1] = name(key), stamp
@@ -188,8 +189,7 @@ if not isOld then
 end
 local orphans, isWhole = {}, true
 local function inherit(owner)
-  local key = writesOf(owner)
-  local size = redis.pcall('HLEN', key)
+  local key, size = writesOf(owner), redis.pcall('HLEN', writesOf(owner))
   if type(size) == 'table' then
     redis.call('DEL', key)
     return false

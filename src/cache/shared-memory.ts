@@ -141,6 +141,10 @@ export class SharedMemory {
     return true;
   }
 
+  tagsLike(patterns: readonly string[], most: number): Tag[] | undefined {
+    return this.tags.like(patterns, most);
+  }
+
   remove(entryName: string): void {
     this.entries.delete(entryName);
   }

@@ -5,6 +5,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Tag } from '../binding/plan.ts';
+import { matchesAny } from './tag-pattern.ts';
 
 /** Tags that got a new stamp without a write by this command: they were new, or a marker had lapsed. */
 export interface Renewed {
@@ -66,6 +67,13 @@ export class SharedTags {
       renewed.stamps.push(stamp);
     }
     return { stamp, isClosed: this.markers.has(tag) };
+  }
+
+  /** @returns undefined: there are more than `most` */
+  like(patterns: readonly string[], most: number): Tag[] | undefined {
+    const found: Tag[] = [];
+    for (const tag of this.stamps.keys()) if (matchesAny(patterns, tag)) found.push(tag);
+    return found.length > most ? undefined : found;
   }
 
   mark(tag: Tag, token: string, deadlineMs: number): void {

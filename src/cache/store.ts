@@ -115,6 +115,17 @@ export class Store {
     this.entries.delete(key);
   }
 
+  /** Removes the entries that carry one of the tags. @returns how many there were */
+  removeOf(states: readonly TagState[]): number {
+    if (states.every((state) => state.entries === 0)) return 0;
+    const chosen = new Set(states);
+    const keys: string[] = [];
+    for (const [key, entry] of this.entries.entries())
+      if (entry.states.some((state) => chosen.has(state))) keys.push(key);
+    for (const key of keys) this.entries.delete(key);
+    return keys.length;
+  }
+
   clear(): void {
     this.entries.clear();
   }

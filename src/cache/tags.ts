@@ -164,6 +164,10 @@ export class TagTable {
     return this.states.size;
   }
 
+  tags(): Iterable<Tag> {
+    return this.states.keys();
+  }
+
   private create(tag: Tag): TagState {
     const { kind, prefix } = split(tag);
     const all = prefix === undefined || kind === 'all' ? undefined : this.state(`${prefix}all`);

@@ -92,6 +92,11 @@ export interface Transport {
   open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply>;
   /** Stores the entry if its stamps are still current and no tag is closed. @returns true if it was stored */
   store(write: EntryWrite): Promise<boolean>;
+  /**
+   * @returns the tags of clients that match one of the patterns (tag-pattern.ts), each that an answer of any Weir may carry;
+   * undefined: there are more than `most`
+   */
+  tagsLike(patterns: readonly string[], most: number): Promise<readonly Tag[] | undefined>;
   /** Removes the value of this name. */
   remove(entryName: string): Promise<void>;
   /** Closes the connections and reconnects: soon, or with growing delays if Redis answered but `isRefused`. */

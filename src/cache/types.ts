@@ -6,9 +6,6 @@
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 
-/** 'around': a write that did not go through Weir. */
-export type InvalidatedBy = 'operator' | 'catalog' | 'around';
-
 /** The part of LsnTicker that the cache needs (topology/types.ts). */
 export interface TickSource {
   next(): Tick;
@@ -165,9 +162,10 @@ export interface ResultCache {
   /**
    * Invalidates answers with these tags, for `weir invalidate` or after a change of the catalog. Resolves when Redis
    * was told, or after a limited time.
+   * @param patterns of tags of clients (tag-pattern.ts)
    */
-  invalidate(tags: readonly Tag[], by?: InvalidatedBy): Promise<void>;
-  invalidateAll(): Promise<void>;
+  invalidate(tags: readonly Tag[], by?: InvalidatedBy, patterns?: readonly string[]): Promise<Invalidated>;
+  invalidateAll(): Promise<Invalidated>;
   /**
    * Writes around Weir to these tables of a database, and to no others, are known well enough for answers to be shown until
    * `untilMs`. With cache.out_of_band_writes, nothing is shown before the first such word.
@@ -178,6 +176,16 @@ export interface ResultCache {
   stats(): CacheStats;
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Who asked for an invalidation that is no write through Weir. 'around': it was written without Weir. */
+export type InvalidatedBy = 'operator' | 'catalog' | 'around';
+
+export interface Invalidated {
+  /** Tables and tags of clients; with patterns, those that match in this process or are known to the store that is shared. */
+  readonly tags: number;
+  /** Answers that were removed from the memory of this process. */
+  readonly entries: number;
 }
 
 export interface PeerFigures {
@@ -208,7 +216,7 @@ export interface CacheStats extends PeerFigures {
   readonly evictions: number;
   /** Invalid values in Redis: counted as misses, and removed. */
   readonly malformed: number;
-  /** By source: local, peer, operator, catalog, around, gap. */
+  /** By source: local, peer, operator, catalog, around, gap, sql. */
   readonly invalidations: Readonly<Record<string, number>>;
   /** Cached answers may be shown: always if no store is shared. */
   readonly hasLease: boolean;

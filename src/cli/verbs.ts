@@ -155,32 +155,59 @@ const kill: Verb = {
   },
 };
 
+/** What is to be forgotten, by the option that names it. */
+const kinds = ['table', 'tag', 'pattern'] as const;
+
+/** `dropped from the cache: users (tags: 1, entries: 3)`; undefined: a Weir that does not count. */
+function droppedLine(what: string, results: readonly AdminResult[]): string | undefined {
+  const rows = results.flatMap(asObjects);
+  if (rows.length === 0) return undefined;
+  const sum = (name: string): number => rows.reduce((all, row) => all + Number(row[name] ?? 0), 0);
+  return `dropped from the cache: ${clean(what)} (tags: ${sum('tags')}, entries: ${sum('entries')})\n`;
+}
+
 const invalidate: Verb = {
-  synopsis: '(--table T... | --tag T... | --all)',
+  synopsis: '(--table T... | --tag T... | --pattern P... | --all)',
   about: 'Drops cached results, in every Weir that shares the Redis.',
   options: {
     table: { type: 'string', multiple: true, value: 'T', about: 'Results that depend on this [schema.]table.' },
     tag: { type: 'string', multiple: true, value: 'T', about: 'Results with this tag (the tags= of a weir comment).' },
+    pattern: {
+      type: 'string',
+      multiple: true,
+      value: 'P',
+      about: "Results with a tag like this: * stands for any characters, as in 'user:*'.",
+    },
     all: { type: 'boolean', about: 'Everything.' },
     ...consoleOptions,
   },
   async run(args, io) {
-    const tables = [...textsOf(args, 'table')];
-    const tags = [...textsOf(args, 'tag')];
+    const named = {
+      table: [...textsOf(args, 'table')],
+      tag: [...textsOf(args, 'tag')],
+      pattern: [...textsOf(args, 'pattern')],
+    };
+    const given = kinds.filter((kind) => named[kind].length > 0);
     // In `--table a b`, b is a table too: positional arguments belong to the only option given.
     if (args.positionals.length > 0) {
-      if (tables.length > 0 === tags.length > 0)
-        throw new UsageError(`write --table or --tag before ${args.positionals[0]}`);
-      (tables.length > 0 ? tables : tags).push(...args.positionals);
+      const [only, another] = given;
+      if (only === undefined || another !== undefined)
+        throw new UsageError(`write --table, --tag or --pattern before ${args.positionals[0]}`);
+      named[only].push(...args.positionals);
     }
     const isAll = args.values['all'] === true;
-    if (isAll === tables.length + tags.length > 0) throw new UsageError('give --table, --tag or --all');
-    if (tags.some((tag) => tag.trim() === '')) throw new UsageError('--tag is empty');
-    const commands = isAll ? ['INVALIDATE ALL'] : [];
-    if (tables.length > 0) commands.push(`INVALIDATE TABLE ${tables.map(tableName).join(', ')}`);
-    if (tags.length > 0) commands.push(`INVALIDATE TAG ${tags.map(quoteName).join(', ')}`);
-    const what = isAll ? 'everything' : [...tables, ...tags].join(', ');
-    print(await command(commands, args, io), args, io, `dropped from the cache: ${what}`);
+    if (isAll === given.length > 0) throw new UsageError('give --table, --tag, --pattern or --all');
+    for (const kind of given)
+      if (named[kind].some((name) => name.trim() === '')) throw new UsageError(`--${kind} is empty`);
+    const commands = given.map((kind) => {
+      const names = named[kind].map(kind === 'table' ? tableName : quoteName);
+      return `INVALIDATE ${kind.toUpperCase()} ${names.join(', ')}`;
+    });
+    const what = isAll ? 'everything' : given.flatMap((kind) => named[kind]).join(', ');
+    const results = await command(isAll ? ['INVALIDATE ALL'] : commands, args, io);
+    const line = args.values['json'] === true ? undefined : droppedLine(what, results);
+    if (line === undefined) print(results, args, io, `dropped from the cache: ${what}`);
+    else io.out(line);
     return exitCodes.done;
   },
 };

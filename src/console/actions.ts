@@ -1,17 +1,18 @@
 /**
- * The commands that change something: RESIZE POOL, PAUSE ... SET, INVALIDATE; and EXPLAIN ROUTE. Parses their arguments
+ * The commands that change something: RESIZE POOL, PAUSE ... SET; and EXPLAIN ROUTE. Parses their arguments
  * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN, which changes nothing.
  */
 import { WeirError } from '../errors/errors.ts';
 import { explainPool } from './explain-pool.ts';
 import { knownDatabase } from './known-database.ts';
 import { restart } from './restart.ts';
+import { invalidate } from './invalidate.ts';
 import { parseSet } from './set.ts';
 import { refuseIdleResume, refuseSecondPause, refuseWhileSuspended, suspend } from './suspend.ts';
-import { readList, readName, readNumber, readOptionalName, readPair, readTable, Scanner } from './parse.ts';
+import { readName, readNumber, readOptionalName, readPair, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
 import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';
-import type { InvalidateRequest, ResizeRequest, ShutdownMode } from './sources.ts';
+import type { ResizeRequest, ShutdownMode } from './sources.ts';
 
 const text = (name: string): ConsoleColumn => ({ name, type: 'text' });
 const int = (name: string): ConsoleColumn => ({ name, type: 'int8' });
@@ -139,23 +140,6 @@ const reload = action('RELOAD', '', 'read the configuration again', () => {
 });
 
 const set = action('SET', 'key = value', 'change a setting until the next RELOAD', parseSet);
-
-function readInvalidate(scanner: Scanner): InvalidateRequest {
-  if (scanner.takeKeyword('ALL')) return { tables: [], tags: [], all: true };
-  if (scanner.takeKeyword('TABLE')) return { tables: readList(scanner, readTable), tags: [], all: false };
-  if (scanner.takeKeyword('TAG')) {
-    return { tables: [], tags: readList(scanner, (from) => readName(from, 'tag')), all: false };
-  }
-  throw syntaxError('write INVALIDATE TABLE t, INVALIDATE TAG t or INVALIDATE ALL');
-}
-
-const invalidate = action('INVALIDATE', 'TABLE t [, ...] | TAG t [, ...] | ALL', 'forget cached results', (scanner) => {
-  const request = readInvalidate(scanner);
-  return async ({ sources }) => {
-    await sources.invalidate(request);
-    return {};
-  };
-});
 
 /** Reads `(DATABASE d, USER u)`, if it is there. The statement itself may begin with a parenthesis too. */
 function readExplainOptions(rest: string): { database?: string; user?: string; sql: string } {

@@ -3,6 +3,7 @@
  * (app/console-sources.ts, app/console-actions.ts). An action refuses by throwing a WeirError (`console_refused`,
  * `no_such_database` ...), whose text is shown to the operator. Types only.
  */
+import type { Invalidated } from '../cache/types.ts';
 import type { PoolMode, RoutingSettings } from '../config/config.ts';
 import type { AddedNode, NodeChange } from '../config/node-changes.ts';
 import type { FiguresDetail, StatsSources } from '../observability/types.ts';
@@ -104,6 +105,7 @@ export interface InvalidateRequest {
   readonly tables: readonly TableName[];
   /** Tags that clients named, without the prefix `t:`. */
   readonly tags: readonly string[];
+  readonly patterns: readonly string[];
   readonly all: boolean;
 }
 
@@ -211,7 +213,7 @@ export interface ConsoleActions {
   /** Adds or removes a node, at once. Resolves to what the operator has to know. */
   changeNodes(change: NodeChange): Promise<readonly string[]>;
   /** Resolves when every reachable Weir process has been told. Refuses a table that no database has. */
-  invalidate(request: InvalidateRequest): Promise<void>;
+  invalidate(request: InvalidateRequest): Promise<Invalidated>;
   /** Forgets the statistics of statements. */
   resetStatements(): Promise<void>;
   explainRoute(request: ExplainRequest): Promise<readonly ExplainRow[]>;

@@ -151,7 +151,7 @@ export const sessionErrors = {
     severity: 'ERROR',
     level: 'info',
     message: 'unrecognized configuration parameter "{name}"',
-    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority, weir.key and weir.last_route.',
+    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority, weir.key, weir.tags and weir.last_route.',
   },
   misplaced_weir_setting: {
     sqlstate: '0A000',
@@ -218,6 +218,19 @@ export const sessionErrors = {
     severity: 'FATAL',
     level: 'info',
     message: 'terminating connection: idle in transaction longer than idle_transaction_timeout',
+  },
+  invalidate_form: {
+    sqlstate: '0A000',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'weir_invalidate() can only be called by itself',
+    hint: "Write SELECT weir_invalidate('tag', ...) with texts, parameters, or arrays of text, as the only statement of its text: Weir answers it, PostgreSQL does not know the function.",
+  },
+  invalidate_argument: {
+    sqlstate: '22023',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'weir_invalidate(): {what}',
   },
   not_supported: {
     sqlstate: '0A000',

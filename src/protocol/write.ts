@@ -137,6 +137,8 @@ export function commandComplete(tag: string): Buffer {
 export interface Column {
   readonly name: string;
   readonly typeOid?: number;
+  /** Its values are in binary format. */
+  readonly isBinary?: boolean;
 }
 
 export function rowDescription(columns: readonly Column[]): Buffer {
@@ -147,19 +149,20 @@ export function rowDescription(columns: readonly Column[]): Buffer {
     fixed.writeInt32BE(typeOid, 6);
     fixed.writeInt16BE(typeOid === 20 ? 8 : typeOid === 23 ? 4 : -1, 10);
     fixed.writeInt32BE(-1, 12);
+    fixed.writeInt16BE(column.isBinary === true ? 1 : 0, 16);
     parts.push(strings(column.name), fixed);
   }
   return frame(Backend.RowDescription, Buffer.concat(parts));
 }
 
-/** Values in text format; null = SQL NULL. */
-export function dataRow(values: readonly (string | number | null)[]): Buffer {
+/** Values in text format, or as they are to be sent; null = SQL NULL. */
+export function dataRow(values: readonly (string | number | Buffer | null)[]): Buffer {
   const parts: Buffer[] = [int16(values.length)];
   for (const value of values) {
     if (value === null) {
       parts.push(int32(-1));
     } else {
-      const bytes = Buffer.from(String(value), 'utf8');
+      const bytes = Buffer.isBuffer(value) ? value : Buffer.from(String(value), 'utf8');
       parts.push(int32(bytes.length), bytes);
     }
   }

@@ -60,10 +60,13 @@ export function consistencyOf(session: Session, request: Request): Consistency {
   );
 }
 
-export function cacheTags(request: Request): readonly Tag[] {
+/** What the answer depends on, and the tags of its hint and of the session. */
+export function cacheTags(session: Session, request: Request): readonly Tag[] {
   const reads = request.plans[0]?.reads ?? [];
   const hints = request.hints?.tags ?? [];
-  return hints.length === 0 ? reads : [...reads, ...hints.map((tag) => `t:${tag}`)];
+  const { tags } = session.concerns.preferences;
+  if (hints.length === 0 && tags === undefined) return reads;
+  return [...reads, ...hints.map((tag) => `t:${tag}`), ...(tags ?? [])];
 }
 
 function find({ messages }: Request, type: number): Message | undefined {

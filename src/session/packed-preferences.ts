@@ -12,9 +12,11 @@ export interface PackedPreferences {
   readonly cache?: string | number;
   readonly priority?: string;
   readonly key?: string;
+  readonly tags?: readonly string[];
 }
 
-export function packPreferences({ route, routeBy, consistency, cache, priority, key }: Preferences): PackedPreferences {
+export function packPreferences(preferences: Preferences): PackedPreferences {
+  const { route, routeBy, consistency, cache, priority, key, tags } = preferences;
   return {
     route,
     routeBy,
@@ -22,12 +24,13 @@ export function packPreferences({ route, routeBy, consistency, cache, priority, 
     ...(cache !== undefined && { cache }),
     ...(priority !== undefined && { priority }),
     ...(key !== undefined && { key }),
+    ...(tags !== undefined && { tags }),
   };
 }
 
 /** @throws ShapeError */
 export function preferencesIn(what: string, value: unknown): Preferences {
-  const fields = new Fields(what, value, ['route', 'routeBy', 'consistency', 'cache', 'priority', 'key']);
+  const fields = new Fields(what, value, ['route', 'routeBy', 'consistency', 'cache', 'priority', 'key', 'tags']);
   const cache = fields.value('cache');
   if (cache !== undefined && cache !== 'on' && cache !== 'off' && typeof cache !== 'number')
     throw new ShapeError(`"cache" of ${what} is not a wish`);
@@ -40,5 +43,6 @@ export function preferencesIn(what: string, value: unknown): Preferences {
     cache,
     priority: fields.has('priority') ? fields.oneOf('priority', priorities) : undefined,
     key: fields.has('key') ? fields.text('key') : undefined,
+    tags: fields.has('tags') ? fields.texts('tags') : undefined,
   });
 }

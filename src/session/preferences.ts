@@ -1,17 +1,26 @@
 /**
- * A session's settings for routing, caching and waiting: weir.route, weir.consistency, weir.cache, weir.priority, weir.key.
- * An immutable value.
+ * A session's settings for routing, caching and waiting: weir.route, weir.consistency, weir.cache, weir.priority, weir.key,
+ * weir.tags. An immutable value.
  */
 import type { Consistency } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
+import type { Tag } from '../binding/plan.ts';
 import { priorities, type Priority } from '../pool/waiter.ts';
+import { maxTagChars, maxTags } from '../sql/hints.ts';
 
 export type Forced = 'auto' | 'primary' | 'replica';
 /** 'on', 'off', or a time to live in ms. */
 export type CacheWish = 'on' | 'off' | number;
 
 /** Names for SET and SHOW. weir.last_route is not here, because it can only be shown. */
-export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache', 'weir.priority', 'weir.key'] as const;
+export const weirSettingNames = [
+  'weir.route',
+  'weir.consistency',
+  'weir.cache',
+  'weir.priority',
+  'weir.key',
+  'weir.tags',
+] as const;
 
 /** As long as the key of a hint may be. */
 const keyCharsMax = 200;
@@ -43,6 +52,8 @@ interface Values {
   readonly priority: Priority | undefined;
   /** Undefined: the user's name is the key. */
   readonly key: string | undefined;
+  /** Of every answer that is cached for the session, with the prefix `t:`; undefined: none. */
+  readonly tags: readonly Tag[] | undefined;
 }
 
 export class Preferences implements Values {
@@ -52,14 +63,16 @@ export class Preferences implements Values {
   readonly cache: CacheWish | undefined;
   readonly priority: Priority | undefined;
   readonly key: string | undefined;
+  readonly tags: readonly Tag[] | undefined;
 
-  private constructor({ route, routeBy, consistency, cache, priority, key }: Values) {
+  private constructor({ route, routeBy, consistency, cache, priority, key, tags }: Values) {
     this.route = route;
     this.routeBy = routeBy;
     this.consistency = consistency;
     this.cache = cache;
     this.priority = priority;
     this.key = key;
+    this.tags = tags;
   }
 
   static readonly none = new Preferences({
@@ -69,6 +82,7 @@ export class Preferences implements Values {
     cache: undefined,
     priority: undefined,
     key: undefined,
+    tags: undefined,
   });
 
   static of(values: Values): Preferences {
@@ -109,6 +123,8 @@ export class Preferences implements Values {
         if (value !== undefined && (value === '' || value.length > keyCharsMax))
           throw invalid(name, value.slice(0, keyCharsMax), `1 to ${keyCharsMax} characters`);
         return new Preferences({ ...this, key: value });
+      case 'weir.tags':
+        return new Preferences({ ...this, tags: tagsIn(name, value) });
       default:
         throw new WeirError('unknown_weir_setting', { name });
     }
@@ -144,10 +160,24 @@ export class Preferences implements Values {
         return this.priority ?? defaults.priority;
       case 'weir.key':
         return this.key ?? defaults.key;
+      case 'weir.tags':
+        return (this.tags ?? []).map((tag) => tag.slice(2)).join(',');
       default:
         throw new WeirError('unknown_weir_setting', { name });
     }
   }
+}
+
+/** @param value names with commas between; undefined or blank: none */
+function tagsIn(name: string, value: string | undefined): readonly Tag[] | undefined {
+  const names = new Set((value ?? '').split(',').map((tag) => tag.trim()));
+  names.delete('');
+  if (names.size > maxTags) throw invalid(name, `${names.size} tags`, `at most ${maxTags} tags`);
+  for (const tag of names) {
+    if (tag.length <= maxTagChars) continue;
+    throw invalid(name, tag.slice(0, maxTagChars), `tags of at most ${maxTagChars} characters`);
+  }
+  return names.size === 0 ? undefined : [...names].map((tag) => `t:${tag}`);
 }
 
 function invalid(name: string, value: string | undefined, allowed: string): WeirError {

@@ -8,8 +8,9 @@ import * as lex from './lexical.ts';
 
 const PREFIX = 'weir:';
 const COMMENT_MAX = 16 * 1024;
-const TAGS_MAX = 64;
-const TAG_CHARS_MAX = 200;
+/** Of one statement, of one session, of one call of weir_invalidate(). */
+export const maxTags = 64;
+export const maxTagChars = 200;
 const KEY_CHARS_MAX = 200;
 const CACHE_MS_MAX = 30 * 24 * 3_600_000;
 const PROBLEM_MAX = 200;
@@ -129,8 +130,8 @@ function readTags(value: string, hints: Draft): string | undefined {
   let problem: string | undefined;
   for (const tag of value.split(',')) {
     if (tag === '') continue;
-    if (tag.length > TAG_CHARS_MAX) problem ??= `tags: one is longer than ${TAG_CHARS_MAX} characters`;
-    else if (tags.size >= TAGS_MAX && !tags.has(tag)) problem ??= `tags: more than ${TAGS_MAX}`;
+    if (tag.length > maxTagChars) problem ??= `tags: one is longer than ${maxTagChars} characters`;
+    else if (tags.size >= maxTags && !tags.has(tag)) problem ??= `tags: more than ${maxTags}`;
     else tags.add(tag);
   }
   if (tags.size === 0) problem ??= 'tags: none is named';

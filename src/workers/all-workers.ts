@@ -2,6 +2,7 @@
  * Figures and actions of the whole Weir for a console, or HTTP, that runs in one of its workers: asks the supervisor, and
  * merges what the workers have said. Called by the app.
  */
+import type { Invalidated } from '../cache/types.ts';
 import type { ConsoleActions, ConsoleSources, Gather, ResizeOutcome } from '../console/sources.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Action, ActReply, Outcome } from './console-topics.ts';
@@ -57,7 +58,7 @@ function actionsOfAll(
     killDatabase: (database) => done({ do: 'killDatabase', database }),
     disable: (database) => done({ do: 'disable', database }),
     enable: (database) => done({ do: 'enable', database }),
-    invalidate: (request) => done({ do: 'invalidate', request }),
+    invalidate: async (request) => mergeInvalidated(await act({ do: 'invalidate', request })),
     resetStatements: () => done({ do: 'resetStatements' }),
     killClient: async (id) => (await act({ do: 'killClient', id })).includes(true),
     setDraining: async (node, isDraining) => (await act({ do: 'setDraining', node, isDraining })).includes(true),
@@ -102,6 +103,17 @@ function mergeResizes(outcomes: readonly Outcome[]): readonly ResizeOutcome[] {
     rows.set(key, found === undefined ? row : widest(found, row));
   }
   return [...rows.values()];
+}
+
+/** Each worker has answers of its own; the tags are the same in all, but not every worker knows each of them. */
+function mergeInvalidated(outcomes: readonly Outcome[]): Invalidated {
+  let [tags, entries] = [0, 0];
+  for (const outcome of outcomes) {
+    if (typeof outcome !== 'object' || !('tags' in outcome)) continue;
+    tags = Math.max(tags, outcome.tags);
+    entries += outcome.entries;
+  }
+  return { tags, entries };
 }
 
 function widest(a: ResizeOutcome, b: ResizeOutcome): ResizeOutcome {

@@ -10,6 +10,7 @@ import type {
   ResizeRequest,
   ShutdownMode,
 } from '../console/sources.ts';
+import type { Invalidated } from '../cache/types.ts';
 import type { FiguresDetail } from '../observability/types.ts';
 import type { AskedFigures, Figures } from './figures.ts';
 import type { Gathered } from './merged-sources.ts';
@@ -29,7 +30,7 @@ export type Action =
   | { readonly do: 'invalidate'; readonly request: InvalidateRequest }
   | { readonly do: 'resetStatements' };
 
-export type Outcome = undefined | boolean | readonly ResizeOutcome[];
+export type Outcome = undefined | boolean | readonly ResizeOutcome[] | Invalidated;
 
 /** A change of the configuration: every worker checks it before any applies it. */
 export type Change =

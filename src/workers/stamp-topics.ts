@@ -17,6 +17,10 @@ export interface StampCalls {
   readonly close: { readonly body: Closing; readonly reply: string };
   readonly open: { readonly body: Opening; readonly reply: OpenReply };
   readonly store: { readonly body: EntryWrite; readonly reply: boolean };
+  readonly tagsLike: {
+    readonly body: { readonly patterns: readonly string[]; readonly most: number };
+    readonly reply: readonly Tag[] | undefined;
+  };
   readonly remove: { readonly body: string; readonly reply: undefined };
   readonly leave: { readonly body: undefined; readonly reply: undefined };
 }

@@ -81,6 +81,10 @@ export class StampTransport implements Transport {
     return this.call('store', write);
   }
 
+  tagsLike(patterns: readonly string[], most: number): Promise<readonly Tag[] | undefined> {
+    return this.call('tagsLike', { patterns, most });
+  }
+
   remove(entryName: string): Promise<undefined> {
     return this.call('remove', entryName);
   }

@@ -119,6 +119,7 @@ export class Stamps {
     close: (_link, from, { tags, token, note }) => this.memory.close(from, tags, token, note),
     open: (_link, from, { tags, token, bump }) => this.memory.open(from, tags, token, bump),
     store: (_link, from, write) => this.memory.store(from, { ...write, payload: asBuffer(write.payload) }),
+    tagsLike: (_link, _from, { patterns, most }) => this.memory.tagsLike(patterns, most),
     remove: (_link, _from, entryName) => this.memory.remove(entryName),
     leave: (_link, from) => this.memory.leave(from),
   };

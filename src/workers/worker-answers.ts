@@ -80,8 +80,7 @@ async function carryOut(actions: ConsoleActions, action: Action, signal: AbortSi
     case 'resizePool':
       return actions.resizePool(action.request);
     case 'invalidate':
-      await actions.invalidate(action.request);
-      return undefined;
+      return actions.invalidate(action.request);
     case 'resetStatements':
       await actions.resetStatements();
       return undefined;

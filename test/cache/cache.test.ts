@@ -464,6 +464,20 @@ describe('modes', () => {
   }
 });
 
+describe('tags of clients', () => {
+  it('that a transaction invalidates: no answer from before its commit is shown or stored after it', () => {
+    const b = bench();
+    const tags = [users, 't:news'];
+    const flight = flightOf(look(b, b.cache.newFreshness(), tags));
+    const guard = b.cache.close(['t:news'], false, '', b.cache.newFreshness());
+    expect(look(b, b.cache.newFreshness(), tags)).toMatchObject({ kind: 'miss', flight: undefined });
+    storeText(flight, 'old');
+    guard.committed(b.ticks.next(), b.ticks);
+    expect(look(b, b.cache.newFreshness(), tags).kind).toBe('miss');
+    expect(b.cache.stats()).toMatchObject({ entries: 0, invalidations: { sql: 1, local: 0 } });
+  });
+});
+
 describe('operators', () => {
   it("voids a table, a user's tag, or everything, and has replicas catch up first", async () => {
     const b = bench();

@@ -83,6 +83,10 @@ export class MemoryPort implements Transport {
     return this.send((memory) => memory.hello(this.instanceId, request));
   }
 
+  tagsLike(patterns: readonly string[], most: number): Promise<readonly string[] | undefined> {
+    return this.send((memory) => memory.tagsLike(patterns, most));
+  }
+
   remove(entryName: string): Promise<void> {
     return this.send((memory) => memory.remove(entryName));
   }

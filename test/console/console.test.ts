@@ -145,11 +145,15 @@ describe('the language', () => {
     ['SET MAX_CLIENT_CONN=5', 'setSetting "max_client_conn" "5"'],
     [
       'INVALIDATE TABLE Users, sales."Orders"',
-      'invalidate {"tables":[{"name":"users"},{"schema":"sales","name":"Orders"}],"tags":[],"all":false}',
+      'invalidate {"tables":[{"name":"users"},{"schema":"sales","name":"Orders"}],"tags":[],"patterns":[],"all":false}',
     ],
-    ['INVALIDATE TAG user:42, a.b', 'invalidate {"tables":[],"tags":["user:42","a.b"],"all":false}'],
+    ['INVALIDATE TAG user:42, a.b', 'invalidate {"tables":[],"tags":["user:42","a.b"],"patterns":[],"all":false}'],
     ['RESET STATEMENTS', 'resetStatements'],
-    ['INVALIDATE ALL', 'invalidate {"tables":[],"tags":[],"all":true}'],
+    [
+      `INVALIDATE PATTERN user:*, 'cart *'`,
+      'invalidate {"tables":[],"tags":[],"patterns":["user:*","cart *"],"all":false}',
+    ],
+    ['INVALIDATE ALL', 'invalidate {"tables":[],"tags":[],"patterns":[],"all":true}'],
     ["EXPLAIN ROUTE SELECT ';' ; ", 'explainRoute {"sql":"SELECT \';\'","user":"weir"}'],
     ["EXPLAIN ROUTE SELECT 'unterminated", 'explainRoute {"sql":"SELECT \'unterminated","user":"weir"}'],
     [
@@ -193,7 +197,8 @@ describe('the language', () => {
     ],
     ['SET cache.ttl', '42601 write SET key = value'],
     ['SET cache.ttl =', '42601 missing value of "cache.ttl"'],
-    ['INVALIDATE users', '42601 write INVALIDATE TABLE t, INVALIDATE TAG t or INVALIDATE ALL'],
+    ['INVALIDATE users', '42601 write INVALIDATE TABLE t, INVALIDATE TAG t, INVALIDATE PATTERN p or INVALIDATE ALL'],
+    ['INVALIDATE PATTERN *a*b*c*d*e*', '42601 the pattern "*a*b*c*d*e*" has more than 5 stars'],
     ['INVALIDATE TABLE a.b.c', '42601 "a.b.c" is not a table name: write [schema.]table'],
     ['EXPLAIN ROUTE', '42601 EXPLAIN ROUTE wants a statement'],
     ['/* open', '42601 unterminated /* comment'],

@@ -423,7 +423,10 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       await note('changeNodes', change);
       return [];
     },
-    invalidate: (request) => note('invalidate', request),
+    async invalidate(request) {
+      await note('invalidate', request);
+      return { tags: 2, entries: 3 };
+    },
     resetStatements: () => note('resetStatements'),
     async reload() {
       await note('reload');

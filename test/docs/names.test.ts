@@ -76,8 +76,8 @@ test('metrics', async () => {
   expect(unknown(namesOf, isKnown, 50)).toEqual([]);
 });
 
-/** Users and schemas. */
-const examples = new Set(['weir_monitor', 'weir_auth']);
+/** Users and schemas, and the function that Weir answers. */
+const examples = new Set(['weir_monitor', 'weir_auth', 'weir_invalidate']);
 
 test('words of SHOW', () => {
   const namesOf = ({ spans, blocks }: Page): string[] =>

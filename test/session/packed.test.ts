@@ -47,6 +47,7 @@ test.each([
   Preferences.none.with('weir.route', 'replica').with('weir.cache', '30s'),
   Preferences.none.with('weir.priority', 'low'),
   Preferences.none.with('weir.key', 'Cart 42'),
+  Preferences.none.with('weir.tags', 'users, user:42'),
   Preferences.none.withTarget('read-write').with('weir.consistency', 'strict').with('weir.cache', 'off'),
 ])('preferences', (preferences) => {
   expect(preferencesIn('it', structuredClone(packPreferences(preferences)))).toEqual(preferences);

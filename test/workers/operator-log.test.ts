@@ -136,7 +136,7 @@ function anything(roll: (below: number) => number): Action | Change {
         { do: 'killClient', id: 1 },
         { do: 'reconnect', database: undefined },
         { do: 'waitClose', database: undefined },
-        { do: 'invalidate', request: { tables: [], tags: [], all: true } },
+        { do: 'invalidate', request: { tables: [], tags: [], patterns: [], all: true } },
       ]);
     default: {
       const [min, max] = one([

@@ -52,7 +52,7 @@ describe('an action', () => {
     ['DRAIN db2', 'setDraining "db2" true'],
     ['UNDRAIN db2', 'setDraining "db2" false'],
     ['RESET STATEMENTS', 'resetStatements'],
-    ['INVALIDATE ALL', 'invalidate {"tables":[],"tags":[],"all":true}'],
+    ['INVALIDATE ALL', 'invalidate {"tables":[],"tags":[],"patterns":[],"all":true}'],
   ])('%s is carried out by every worker', async (command, expected) => {
     const { workers, asked, rig } = three();
     expect((await run(at(workers, 1), command)).notices).toEqual([]);

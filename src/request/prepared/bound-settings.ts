@@ -72,7 +72,7 @@ export function readValues({ buffer, start, end }: Message): readonly BoundValue
 }
 
 /** @returns the OID that Parse gave for parameter `number`; 0: unspecified */
-function typeOf(number: number, types: Buffer | undefined): number {
+export function typeOfParameter(number: number, types: Buffer | undefined): number {
   const at = 2 + 4 * (number - 1);
   return types === undefined || at + 4 > types.length ? 0 : types.readUInt32BE(at);
 }
@@ -86,7 +86,7 @@ function textOf(
 ): SettingArgument {
   if (typeof argument !== 'number') return argument;
   const value = values[argument - 1];
-  if (value === undefined || !textTypes.has(typeOf(argument, types))) return argument;
+  if (value === undefined || !textTypes.has(typeOfParameter(argument, types))) return argument;
   const { bytes } = value;
   if (bytes === undefined) return null;
   if (bytes.length > maxValueBytes || bytes.includes(0)) return argument;
@@ -102,7 +102,7 @@ function booleanOf(
 ): SettingArgument {
   if (typeof argument !== 'number') return argument;
   const value = values[argument - 1];
-  if (value === undefined || !booleanTypes.has(typeOf(argument, types))) return argument;
+  if (value === undefined || !booleanTypes.has(typeOfParameter(argument, types))) return argument;
   const { bytes, isBinary } = value;
   if (bytes === undefined) return null;
   if (!isBinary) return bytes.toString('latin1');

@@ -1,6 +1,6 @@
 /**
- * Statements that Weir answers itself: SET, RESET and SHOW of weir.* names, in the simple and in the extended protocol, and
- * errors for weir.* names in set_config() and ALTER ROLE.
+ * Statements that Weir answers itself: SET, RESET and SHOW of weir.* names, and SELECT weir_invalidate(), in the simple and in the
+ * extended protocol; and errors for weir.* names in set_config() and ALTER ROLE.
  * They never reach a server. A batch is either all of this kind or has none of it.
  */
 import { Frontend } from '../../protocol/codes.ts';
@@ -17,6 +17,10 @@ import {
 } from '../../protocol/write.ts';
 import { WeirError } from '../../errors/errors.ts';
 import type { QueryFacts, StatementFacts } from '../../sql/facts.ts';
+import type { InvalidateCall } from '../../sql/invalidate-call.ts';
+import type { Statement } from '../../session/statements.ts';
+import { callsInvalidate, columnOf, invalidate, invalidateCallIn, parametersOf } from './invalidate.ts';
+import { readPortal, withoutParameters, type Portal } from './portal.ts';
 import { statementName } from '../statement-name.ts';
 import type { Session } from '../../session/session.ts';
 import type { Message, Request } from '../../session/request.ts';
@@ -41,7 +45,7 @@ function checkPlaces({ statements }: QueryFacts): void {
 }
 
 function isLocalStatement(facts: StatementFacts): boolean {
-  if (misplaced(facts) !== undefined) return true;
+  if (misplaced(facts) !== undefined || callsInvalidate(facts)) return true;
   if (facts.kind === 'show') return facts.shows?.startsWith('weir.') === true;
   return facts.kind === 'set' && facts.settings.some((change) => change.name.startsWith('weir.'));
 }
@@ -58,16 +62,29 @@ export function isLocal(facts: QueryFacts): boolean {
   return answer;
 }
 
-/** Executes such a text. @returns its messages, without RowDescription and ReadyForQuery. @throws WeirError */
-function execute(session: Session, facts: QueryFacts): { columns: string[]; answer: Buffer } {
+/** A text that Weir answers. */
+interface Local {
+  readonly facts: QueryFacts;
+  /** Undefined: it is about a weir.* setting. */
+  readonly call: InvalidateCall | undefined;
+}
+
+/** @throws WeirError if it is none that Weir can answer */
+function read(facts: QueryFacts, sql: Buffer): Local {
   checkPlaces(facts);
+  return { facts, call: facts.statements.some(callsInvalidate) ? invalidateCallIn(sql) : undefined };
+}
+
+/** Executes such a text. @returns its messages, without RowDescription and ReadyForQuery. @throws WeirError */
+function execute(session: Session, { facts, call }: Local, portal: Portal): Buffer {
+  if (call !== undefined) return invalidate(session, call, portal);
   const [statement] = facts.statements;
   if (statement === undefined || facts.statements.length > 1) {
     throw new WeirError('not_supported', { what: 'a weir.* setting together with other statements in one text' });
   }
   if (statement.kind === 'show') {
     const name = statement.shows as string;
-    return { columns: [name], answer: Buffer.concat([dataRow([session.showSetting(name)]), commandComplete('SHOW')]) };
+    return Buffer.concat([dataRow([session.showSetting(name)]), commandComplete('SHOW')]);
   }
   for (const change of statement.settings) {
     if (change.isLocal)
@@ -76,17 +93,14 @@ function execute(session: Session, facts: QueryFacts): { columns: string[]; answ
       });
     session.concerns.preferences.set(change.name, change.plain);
   }
-  return { columns: [], answer: commandComplete(statement.verb.startsWith('RESET') ? 'RESET' : 'SET') };
+  return commandComplete(statement.verb.startsWith('RESET') ? 'RESET' : 'SET');
 }
 
-function columnsOf(facts: QueryFacts): string[] {
+/** @returns undefined: it has no rows */
+function describe({ facts, call }: Local, isBinary: boolean): Buffer | undefined {
+  if (call !== undefined) return columnOf(call, isBinary);
   const [statement] = facts.statements;
-  return statement?.kind === 'show' ? [statement.shows as string] : [];
-}
-
-function describe(facts: QueryFacts): Buffer {
-  const columns = columnsOf(facts);
-  return columns.length === 0 ? noData : rowDescription(columns.map((name) => ({ name })));
+  return statement?.kind === 'show' ? rowDescription([{ name: statement.shows as string }]) : undefined;
 }
 
 /** Answers the whole request; the caller sends the error, if there was one, and ReadyForQuery. */
@@ -94,15 +108,14 @@ export function answerLocally(session: Session, request: Request): WeirError | u
   try {
     for (const { facts } of request.plans) checkPlaces(facts);
     if (request.form.locals !== request.plans.length) {
-      throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
+      const isCall = request.plans.some(({ facts }) => facts.statements.some(callsInvalidate));
+      const what = isCall ? 'weir_invalidate()' : 'a weir.* setting';
+      throw new WeirError('not_supported', { what: `${what} in one batch with other statements` });
     }
     if (request.form.isSimple) {
-      const { facts } = request.plans[0] as Request['plans'][number];
-      const { columns, answer } = execute(session, facts);
-      if (columns.length > 0) session.say(describe(facts));
-      session.say(answer);
+      answerQuery(session, request);
     } else {
-      const portals = new Map<string, QueryFacts>();
+      const portals = new Map<string, OpenPortal>();
       for (const message of request.messages ?? []) answerMessage(session, message, portals);
     }
     return undefined;
@@ -112,13 +125,30 @@ export function answerLocally(session: Session, request: Request): WeirError | u
   }
 }
 
-function factsOf(session: Session, name: string): QueryFacts {
-  const facts = session.prepared.get(name)?.classified.facts;
-  if (facts === undefined) throw new WeirError('statement_not_found', { name });
-  return facts;
+function answerQuery(session: Session, { plans, messages }: Request): void {
+  const { buffer, start, end } = messages?.[0] as Message;
+  const local = read((plans[0] as Request['plans'][number]).facts, buffer.subarray(start + 5, end - 1));
+  // Its error comes without a RowDescription before it.
+  const answer = execute(session, local, withoutParameters);
+  const rows = describe(local, false);
+  if (rows !== undefined) session.say(rows);
+  session.say(answer);
 }
 
-function answerMessage(session: Session, message: Message, portals: Map<string, QueryFacts>): void {
+interface OpenPortal {
+  readonly local: Local;
+  readonly portal: Portal;
+}
+
+function statementOf(session: Session, name: string): Statement {
+  const statement = session.prepared.get(name);
+  if (statement === undefined) throw new WeirError('statement_not_found', { name });
+  return statement;
+}
+
+const localOf = ({ classified, sql }: Statement): Local => read(classified.facts, sql);
+
+function answerMessage(session: Session, message: Message, portals: Map<string, OpenPortal>): void {
   const { buffer, start, end } = message;
   switch (message.type) {
     case Frontend.Parse: {
@@ -127,7 +157,7 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
       const name = readName(buffer, start + 5, nameEnd);
       const sql = buffer.subarray(nameEnd + 1, sqlEnd);
       const types = buffer.subarray(sqlEnd + 1, end);
-      checkPlaces(session.classify(sql).facts);
+      read(session.classify(sql).facts, sql);
       if (name === '') session.prepared.unnamed.parse(sql, types);
       else if (session.prepared.named(name) !== undefined) throw new WeirError('statement_exists', { name });
       else session.prepared.enter(name, sql, types);
@@ -135,22 +165,25 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
     }
     case Frontend.Bind: {
       const portal = readName(buffer, start + 5, endOfString(buffer, start + 5, end));
-      portals.set(portal, factsOf(session, statementName(message) as string));
+      const statement = statementOf(session, statementName(message) as string);
+      portals.set(portal, { local: localOf(statement), portal: readPortal(message, statement.types) });
       return session.say(bindComplete);
     }
     case Frontend.Describe: {
       const name = readName(buffer, start + 6, endOfString(buffer, start + 6, end));
       if (buffer[start + 5] === 0x53) {
-        session.say(parameterDescription([]));
-        return session.say(describe(factsOf(session, name)));
+        const statement = statementOf(session, name);
+        const local = localOf(statement);
+        session.say(local.call === undefined ? parameterDescription([]) : parametersOf(local.call, statement.types));
+        return session.say(describe(local, false) ?? noData);
       }
-      const facts = portals.get(name);
-      if (facts !== undefined) session.say(describe(facts));
+      const open = portals.get(name);
+      if (open !== undefined) session.say(describe(open.local, open.portal.isBinary) ?? noData);
       return;
     }
     case Frontend.Execute: {
-      const facts = portals.get(readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
-      if (facts !== undefined) session.say(execute(session, facts).answer);
+      const open = portals.get(readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
+      if (open !== undefined) session.say(execute(session, open.local, open.portal));
       return;
     }
     case Frontend.Close:

@@ -11,7 +11,7 @@ import type { Request } from '../../session/request.ts';
 export function lookUp(session: Session, request: Request): Outcome {
   const { cache } = session.services;
   const { ticker } = session.database.topology;
-  const tags = cacheTags(request);
+  const tags = cacheTags(session, request);
   const { seen, tokens } = session.concerns.freshness;
   if (seen.isUnproven && tokens.schema.isThere(session.database.topology.schema)) seen.proven();
   const consistency = consistencyOf(session, request);

@@ -1,7 +1,7 @@
 /**
  * The current weir.* settings of a session, and their start values, which RESET ALL and DISCARD ALL restore.
  */
-import type { Plan } from '../../binding/plan.ts';
+import type { Plan, Tag } from '../../binding/plan.ts';
 import type { Consistency } from '../../config/config.ts';
 import type { Priority } from '../../pool/waiter.ts';
 import { packPreferences, preferencesIn, type PackedPreferences } from '../packed-preferences.ts';
@@ -44,6 +44,10 @@ export class SessionPreferences implements Concern {
 
   get key(): string | undefined {
     return this.now.key;
+  }
+
+  get tags(): readonly Tag[] | undefined {
+    return this.now.tags;
   }
 
   /**

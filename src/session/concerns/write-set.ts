@@ -32,6 +32,11 @@ export class WriteSet {
       this.changesDefaults = true;
   }
 
+  /** Tags of clients that are to be invalidated. */
+  addTags(tags: readonly Tag[]): void {
+    for (const tag of tags) this.tags.add(tag);
+  }
+
   /**
    * A plan made with an older catalog than `catalog` may write more than it says, because a trigger may have been
    * created since.

@@ -7,13 +7,14 @@ import { TxStatus } from '../../protocol/codes.ts';
 import type { ServerConnection } from '../../backend/server.ts';
 import { bothGuards } from '../../cache/guard.ts';
 import type { WriteGuard } from '../../cache/types.ts';
-import type { Plan, SessionEffects } from '../../binding/plan.ts';
+import type { Plan, SessionEffects, Tag } from '../../binding/plan.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
 import { Fields } from '../../util/fields.ts';
 import { after, commitsByItself, eventOf, phaseOf, readyEvent } from '../transaction.ts';
 import type { Phase, TransactionEvent } from '../transaction.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
+import { mayHaveCommitted } from './failed-statement.ts';
 import type { Freshness } from './freshness.ts';
 import { anyDatabase, everything, WriteSet } from './write-set.ts';
 
@@ -24,6 +25,9 @@ interface Owner extends ConcernOwner {
 
 /** How long after DDL of its own a session tells the process that it is handed to of it. */
 const ddlToldMs = 10_000;
+
+/** Tables and tags; only tags are refused. */
+const maxTagsPerTransaction = 1_000;
 
 export class Writes implements Concern {
   private readonly session: Owner;
@@ -71,6 +75,18 @@ export class Writes implements Concern {
       if (plan.hasEffects && server !== undefined) noteTraces(server, plan.effects);
       if (isWrite(plan)) (this.undecided ??= new WriteSet()).add(plan);
     }
+  }
+
+  /**
+   * weir_invalidate() in the open transaction counts as a write of the tags: they are closed before the COMMIT and get new stamps
+   * after it, unless the transaction is rolled back. A savepoint that is rolled back takes nothing back.
+   * @returns false: there are too many
+   */
+  addTags(tags: readonly Tag[]): boolean {
+    if ((this.undecided?.tags.size ?? 0) + tags.length > maxTagsPerTransaction) return false;
+    (this.undecided ??= new WriteSet()).addTags(tags);
+    (this.open ??= new WriteSet()).addTags(tags);
+    return true;
   }
 
   beforeCommit(request: Request): void {
@@ -279,15 +295,4 @@ function behind(request: Request, plan: Plan | undefined): number {
   return plan === undefined
     ? request.attempt.openFrom
     : Math.max(request.attempt.openFrom, request.placeOf(plan, request.attempt.openFrom) + 1);
-}
-
-/** Whether the failed statement may have committed something before it failed. */
-function mayHaveCommitted(request: Request): boolean {
-  if (request.attempt.isUnparsable) return false;
-  const last = request.plans.at(-1);
-  if (last !== undefined && request.form.shape === 'Q') {
-    const failing = last.facts.statements[request.attempt.statementIndex];
-    return failing === undefined || commitsByItself(failing, last.facts.template);
-  }
-  return request.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
 }
