@@ -232,6 +232,9 @@ test('two workers count together, whichever is asked, and forget together', asyn
   for (let i = 0; i < 4; i++) expect(await statement(of, 'SELECT v FROM t WHERE k = ?')).toBeUndefined();
 });
 
+/** Clients wait for each other. */
+const onePlace = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
+
 describe('the log', () => {
   test('has slow statements with route, times and trace, and no value', async () => {
     const of = await start({ log_min_duration: '100ms' });
@@ -256,6 +259,27 @@ describe('the log', () => {
     expect(failed).toMatchObject({ query: 'DO ?', error: 'P0042', route: 'primary' });
     expect(failed).not.toHaveProperty('trace_id');
     for (const line of linesOf(of, 'slow_statement')) expect(JSON.stringify(line)).not.toContain('S3cret');
+  });
+
+  test('has the SQLSTATE of errors of Weir, too', async () => {
+    const of = await start({ log_min_duration: 0, query_wait_timeout: '200ms', ...onePlace });
+    const client = await connectPg(of.url({ database }));
+    const codes = (): unknown[] =>
+      linesOf(of, 'slow_statement').flatMap(({ error }) => (error === undefined ? [] : [error]));
+    const refused = async (sql: string, code: string): Promise<void> => {
+      await expect(client.query(sql)).rejects.toMatchObject({ code });
+    };
+    await refused('SET weir.unknown = 1', '42704');
+    await client.query('BEGIN');
+    await refused('SET weir.unknown = 1', '42704');
+    await refused('SHOW weir.route', '25P02');
+    await client.query('ROLLBACK');
+    const holder = await connectPg(of.url({ database }));
+    await holder.query('BEGIN; SELECT k FROM t FOR UPDATE');
+    await refused('UPDATE t SET v = v WHERE k = 1', '53400');
+    await holder.query('ROLLBACK');
+    await until('all lines', () => codes().length === 4);
+    expect(codes()).toEqual(['42704', '42704', '25P02', '53400']);
   });
 
   test('a storm is cut to fifty lines, and a share of all statements is logged by itself', async () => {

@@ -77,8 +77,9 @@ function isOnly({ plans, form, isComplete }: Request, plan: Plan | undefined): b
   return isComplete && form.executions === 1 && plan === plans[0] && plan?.facts.statements.length === 1;
 }
 
-/** A server has reported an error. */
+/** A server has reported an error, or Weir answers with one of its own. */
 export function statementFailed(session: Session, request: Request, sqlstate: string): void {
+  if (session.services.statements.active === undefined) return;
   const { attempt } = request;
   attempt.progress ??= begun(session, request);
   attempt.progress.sqlstate = sqlstate;
