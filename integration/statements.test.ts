@@ -221,6 +221,23 @@ test('RESET STATEMENTS begins anew, SET switches it off and on; statements.max b
   expect(numbersOf((await statements(of))[0])).toMatchObject({ calls: 1 });
 });
 
+test('texts that cannot be read count by their first word: in another encoding, or too long', async () => {
+  const of = await start();
+  const client = await connectPg(of.url({ database }));
+  await client.query("SET client_encoding = 'LATIN1'");
+  await client.query("SELECT 'é' AS a");
+  await client.query("SELECT 'é' AS a, k FROM t WHERE k = 1; UPDATE t SET v = 'é' WHERE k = 1");
+  await client.query(`INSERT INTO t VALUES (90, '${'x'.repeat(4_000_000)}')`);
+  await client.query('DELETE FROM t WHERE k = 90');
+  const texts = (await statements(of)).map(({ query, calls }) => [query, Number(calls)]);
+  expect(texts).toEqual(
+    expect.arrayContaining([
+      ['SELECT (not parsed)', 3],
+      ['INSERT (not parsed)', 1],
+    ]),
+  );
+});
+
 test('two workers count together, whichever is asked, and forget together', async () => {
   const of = (weir = await startWorkers(2, weirConfig(cluster, { database })));
   const clients = await connectToEach(() => connectPg(of.url({ database })), 2);

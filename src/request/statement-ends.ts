@@ -74,7 +74,10 @@ function countCompleted(
 
 /** It is the only statement of its request. */
 function isOnly({ plans, form, isComplete }: Request, plan: Plan | undefined): boolean {
-  return isComplete && form.executions === 1 && plan === plans[0] && plan?.facts.statements.length === 1;
+  if (!isComplete || form.executions !== 1 || plan === undefined || plan !== plans[0]) return false;
+  const { statements, unparsed, unreadVerb } = plan.facts;
+  // How many there are in a text that was not read is not known.
+  return statements.length === 1 && unparsed === undefined && unreadVerb === undefined;
 }
 
 /** A server has reported an error, or Weir answers with one of its own. */
@@ -177,7 +180,7 @@ function detailsOf(
     applicationName: session.state.settings.get('application_name') ?? '',
     route: isHit ? 'cache' : node === undefined ? 'none' : node.role === 'replica' ? 'replica' : 'primary',
     // What the parser says of a text quotes it.
-    why: facts.unparsed !== undefined ? 'not parsed' : isHit ? 'cached' : why,
+    why: facts.unparsed !== undefined || facts.unreadVerb !== undefined ? 'not parsed' : isHit ? 'cached' : why,
     server: node && { host: node.config.host, port: node.config.port },
     sqlstate: attempt.progress?.sqlstate,
     trace,

@@ -39,7 +39,8 @@ const quotedOrEnd = /"(?:[^"]|"")*"?|'(?:[^']|'')*'?|;/g;
 
 /** One per statement of the text. */
 export function statementTexts(facts: QueryFacts): readonly StatementText[] {
-  const { statements, template, unparsed } = facts;
+  const { statements, template, unparsed, unreadVerb } = facts;
+  if (unreadVerb !== undefined) return [named(unread(unreadVerb), unreadVerb)];
   const only = statements[0];
   if (unparsed !== undefined || only === undefined) return [named(unread(only?.verb ?? ''), only?.verb ?? '')];
   const parts = statements.length === 1 ? [template] : splitTemplate(template);
