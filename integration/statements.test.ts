@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type pg from 'pg';
 import { Backend } from '../src/protocol/codes.ts';
 import { parse } from './differential/messages.ts';
-import { bind, execute, run, sync, type Sent } from './differential/messages.ts';
+import { bind, describeStatement, execute, flush, run, sync, type Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
 import {
   askConsole,
@@ -157,6 +157,33 @@ describe('what is counted', () => {
     expect(quick?.server_ms).toBeLessThan(slow?.server_ms ?? 0);
     expect(quick?.wait_ms).toBeGreaterThanOrEqual(90);
     expect(numbersOf(await statement(of, 'SELECT k FROM t ORDER BY k'))).toMatchObject({ calls: 3, errors: 0 });
+  });
+
+  test('not the time in which the server waits for more of a batch, also before its first Execute', async () => {
+    const of = await start({ auth: { type: 'trust' }, routing: { consistency: 'strict' } });
+    const client = await RawClient.open({ host: of.host, port: of.port, user: users.app, password: '', database }, {});
+    const pauseMs = 1_000;
+    const seen = (type: number): number => client.received.filter((message) => message.type === type).length;
+    const say = (...messages: readonly Sent[]): void => client.send(Buffer.concat(messages.map(({ bytes }) => bytes)));
+    try {
+      await client.until(() => seen(Backend.ReadyForQuery) === 1);
+      for (const [n, sql] of ['SELECT k AS a FROM t', 'SELECT 1 / (k - k) AS b FROM t'].entries()) {
+        say(parse('', sql), describeStatement(''), flush);
+        await client.until(() => seen(Backend.RowDescription) === n + 1);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        say(...run(''), sync);
+        await client.until(() => seen(Backend.ReadyForQuery) === n + 2);
+      }
+    } finally {
+      client.close();
+    }
+    for (const query of ['SELECT k AS a FROM t', 'SELECT ? / (k - k) AS b FROM t']) {
+      const row = await statement(of, query);
+      expect(Number(row?.calls)).toBe(1);
+      // The pause is of the client; a slow machine may take long, but not for the statement and the pause.
+      expect((row?.total_ms ?? 0) - (row?.wait_ms ?? 0) - (row?.server_ms ?? 0)).toBeCloseTo(0, 1);
+      expect(row?.server_ms).toBeLessThan(pauseMs);
+    }
   });
 
   test('a cancelled statement, and one whose client has left, have failed', async () => {

@@ -90,8 +90,11 @@ export function statementFailed(session: Session, request: Request, sqlstate: st
 
 /** A further message of a batch that was sent before its Sync: what the server has waited for it is no time of a statement. */
 export function moreSent(watch: StatementWatch, session: Session, request: Request): void {
-  const { progress } = request.attempt;
-  if (progress === undefined || session.server?.answers.length !== 0) return;
+  const { attempt } = request;
+  if (attempt.sentAtMs === 0 || session.server?.answers.length !== 0) return;
+  // Nothing has completed yet: a client has prepared, looks at the types, and goes on.
+  const progress = (attempt.progress ??= begun(session, request));
+  if (progress.count === 0) progress.hasPaused = true;
   if (progress.completed.length > 0) countCompleted(watch, session, request, progress, progress.atMs);
   progress.sinceMs = progress.atMs = session.services.nowMs();
 }
@@ -118,8 +121,13 @@ export function requestEnded(
   const plan = form.isSimple ? request.plans.at(-1) : request.plans[0];
   if (plan === undefined) return;
   const { end } = watch;
-  end.serverMs = attempt.sentAtMs > 0 ? Math.max(0, nowMs - Math.max(attempt.sentAtMs, readyAtMs)) : 0;
-  end.waitMs = nowMs - request.receivedAtMs - end.serverMs;
+  if (progress?.hasPaused === true) {
+    end.serverMs = Math.max(0, nowMs - Math.max(progress.sinceMs, readyAtMs));
+    end.waitMs = progress.waitMs;
+  } else {
+    end.serverMs = attempt.sentAtMs > 0 ? Math.max(0, nowMs - Math.max(attempt.sentAtMs, readyAtMs)) : 0;
+    end.waitMs = nowMs - request.receivedAtMs - end.serverMs;
+  }
   end.rows = attempt.rows;
   ended(watch, session, request, plan.facts, 0, hasError);
 }
