@@ -96,11 +96,13 @@ describe('what is counted', () => {
     await client.query('BEGIN; DECLARE c CURSOR FOR SELECT k FROM t');
     await client.query('FETCH 7 FROM c');
     await client.query('FETCH 5 FROM c');
+    await client.query('MOVE 5 FROM c');
     await client.query('ROLLBACK');
     await client.query('SHOW weir.route');
     const seen = Object.fromEntries((await statements(of)).map((row) => [row.query, numbersOf(row)]));
     const nodes = (calls: number): string => `primary ${calls}`;
     expect(seen).toMatchObject({
+      'MOVE ? FROM c': { calls: 1, errors: 0, rows: 0, nodes: nodes(1) },
       'SELECT v FROM t WHERE k = ?': { calls: 3, errors: 0, rows: 3, nodes: nodes(3) },
       'SELECT k FROM t WHERE k <= $1': { calls: 2, errors: 0, rows: 9, nodes: nodes(2) },
       'SELECT k + ? FROM t WHERE k <= $1': { calls: 2, errors: 0, rows: 13, nodes: nodes(2) },

@@ -197,7 +197,8 @@ function detailsOf(
 
 /** @param tag the bytes of the message CommandComplete without its head @returns the number at the end of the tag; 0: none */
 export function rowsIn(type: number, tag: Buffer, start: number, end: number): number {
-  if (type !== Backend.CommandComplete) return 0;
+  // MOVE returns none of those that it counts; MERGE does change its.
+  if (type !== Backend.CommandComplete || (tag[start] === 0x4d && tag[start + 1] === 0x4f)) return 0;
   let rows = 0;
   let unit = 1;
   for (let i = end - 2; i >= start; i--) {

@@ -135,6 +135,8 @@ function startSpan(
   return tracer.startSpan(`${verb === '' ? 'statement' : verb} ${database}`, options, context);
 }
 
+const changesRows = /\b(?:INSERT|UPDATE|DELETE|MERGE|COPY FROM)$/;
+
 /** By the semantic conventions for databases; what they have no name for begins with `weir.` */
 function attributesOf(
   { text, verb }: { readonly text: string; readonly verb: string },
@@ -148,7 +150,9 @@ function attributesOf(
     'db.namespace': details.database,
     'db.operation.name': verb,
     'db.query.text': text,
-    'db.response.returned_rows': details.rows,
+    // How many a cached answer has is not counted.
+    ...(details.route !== 'cache' &&
+      !hasError && { [changesRows.test(verb) ? 'weir.changed_rows' : 'db.response.returned_rows']: details.rows }),
     ...(server !== undefined && { 'server.address': server.host, 'server.port': server.port }),
     ...(sqlstate !== undefined && { 'db.response.status_code': sqlstate }),
     ...(hasError && { 'error.type': sqlstate ?? 'error' }),
