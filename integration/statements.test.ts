@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type pg from 'pg';
 import { Backend } from '../src/protocol/codes.ts';
 import { parse } from './differential/messages.ts';
-import { bind, execute, run, sync, type Sent } from './differential/messages.ts';
+import { bind, describeStatement, execute, flush, run, sync, type Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
 import {
   askConsole,
@@ -96,11 +96,13 @@ describe('what is counted', () => {
     await client.query('BEGIN; DECLARE c CURSOR FOR SELECT k FROM t');
     await client.query('FETCH 7 FROM c');
     await client.query('FETCH 5 FROM c');
+    await client.query('MOVE 5 FROM c');
     await client.query('ROLLBACK');
     await client.query('SHOW weir.route');
     const seen = Object.fromEntries((await statements(of)).map((row) => [row.query, numbersOf(row)]));
     const nodes = (calls: number): string => `primary ${calls}`;
     expect(seen).toMatchObject({
+      'MOVE ? FROM c': { calls: 1, errors: 0, rows: 0, nodes: nodes(1) },
       'SELECT v FROM t WHERE k = ?': { calls: 3, errors: 0, rows: 3, nodes: nodes(3) },
       'SELECT k FROM t WHERE k <= $1': { calls: 2, errors: 0, rows: 9, nodes: nodes(2) },
       'SELECT k + ? FROM t WHERE k <= $1': { calls: 2, errors: 0, rows: 13, nodes: nodes(2) },
@@ -157,6 +159,33 @@ describe('what is counted', () => {
     expect(quick?.server_ms).toBeLessThan(slow?.server_ms ?? 0);
     expect(quick?.wait_ms).toBeGreaterThanOrEqual(90);
     expect(numbersOf(await statement(of, 'SELECT k FROM t ORDER BY k'))).toMatchObject({ calls: 3, errors: 0 });
+  });
+
+  test('not the time in which the server waits for more of a batch, also before its first Execute', async () => {
+    const of = await start({ auth: { type: 'trust' }, routing: { consistency: 'strict' } });
+    const client = await RawClient.open({ host: of.host, port: of.port, user: users.app, password: '', database }, {});
+    const pauseMs = 1_000;
+    const seen = (type: number): number => client.received.filter((message) => message.type === type).length;
+    const say = (...messages: readonly Sent[]): void => client.send(Buffer.concat(messages.map(({ bytes }) => bytes)));
+    try {
+      await client.until(() => seen(Backend.ReadyForQuery) === 1);
+      for (const [n, sql] of ['SELECT k AS a FROM t', 'SELECT 1 / (k - k) AS b FROM t'].entries()) {
+        say(parse('', sql), describeStatement(''), flush);
+        await client.until(() => seen(Backend.RowDescription) === n + 1);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        say(...run(''), sync);
+        await client.until(() => seen(Backend.ReadyForQuery) === n + 2);
+      }
+    } finally {
+      client.close();
+    }
+    for (const query of ['SELECT k AS a FROM t', 'SELECT ? / (k - k) AS b FROM t']) {
+      const row = await statement(of, query);
+      expect(Number(row?.calls)).toBe(1);
+      // The pause is of the client; a slow machine may take long, but not for the statement and the pause.
+      expect((row?.total_ms ?? 0) - (row?.wait_ms ?? 0) - (row?.server_ms ?? 0)).toBeCloseTo(0, 1);
+      expect(row?.server_ms).toBeLessThan(pauseMs);
+    }
   });
 
   test('a cancelled statement, and one whose client has left, have failed', async () => {
@@ -221,6 +250,23 @@ test('RESET STATEMENTS begins anew, SET switches it off and on; statements.max b
   expect(numbersOf((await statements(of))[0])).toMatchObject({ calls: 1 });
 });
 
+test('texts that cannot be read count by their first word: in another encoding, or too long', async () => {
+  const of = await start();
+  const client = await connectPg(of.url({ database }));
+  await client.query("SET client_encoding = 'LATIN1'");
+  await client.query("SELECT 'é' AS a");
+  await client.query("SELECT 'é' AS a, k FROM t WHERE k = 1; UPDATE t SET v = 'é' WHERE k = 1");
+  await client.query(`INSERT INTO t VALUES (90, '${'x'.repeat(4_000_000)}')`);
+  await client.query('DELETE FROM t WHERE k = 90');
+  const texts = (await statements(of)).map(({ query, calls }) => [query, Number(calls)]);
+  expect(texts).toEqual(
+    expect.arrayContaining([
+      ['SELECT (not parsed)', 3],
+      ['INSERT (not parsed)', 1],
+    ]),
+  );
+});
+
 test('two workers count together, whichever is asked, and forget together', async () => {
   const of = (weir = await startWorkers(2, weirConfig(cluster, { database })));
   const clients = await connectToEach(() => connectPg(of.url({ database })), 2);
@@ -231,6 +277,9 @@ test('two workers count together, whichever is asked, and forget together', asyn
   await askConsole(of, 'RESET STATEMENTS');
   for (let i = 0; i < 4; i++) expect(await statement(of, 'SELECT v FROM t WHERE k = ?')).toBeUndefined();
 });
+
+/** Clients wait for each other. */
+const onePlace = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
 
 describe('the log', () => {
   test('has slow statements with route, times and trace, and no value', async () => {
@@ -256,6 +305,27 @@ describe('the log', () => {
     expect(failed).toMatchObject({ query: 'DO ?', error: 'P0042', route: 'primary' });
     expect(failed).not.toHaveProperty('trace_id');
     for (const line of linesOf(of, 'slow_statement')) expect(JSON.stringify(line)).not.toContain('S3cret');
+  });
+
+  test('has the SQLSTATE of errors of Weir, too', async () => {
+    const of = await start({ log_min_duration: 0, query_wait_timeout: '200ms', ...onePlace });
+    const client = await connectPg(of.url({ database }));
+    const codes = (): unknown[] =>
+      linesOf(of, 'slow_statement').flatMap(({ error }) => (error === undefined ? [] : [error]));
+    const refused = async (sql: string, code: string): Promise<void> => {
+      await expect(client.query(sql)).rejects.toMatchObject({ code });
+    };
+    await refused('SET weir.unknown = 1', '42704');
+    await client.query('BEGIN');
+    await refused('SET weir.unknown = 1', '42704');
+    await refused('SHOW weir.route', '25P02');
+    await client.query('ROLLBACK');
+    const holder = await connectPg(of.url({ database }));
+    await holder.query('BEGIN; SELECT k FROM t FOR UPDATE');
+    await refused('UPDATE t SET v = v WHERE k = 1', '53400');
+    await holder.query('ROLLBACK');
+    await until('all lines', () => codes().length === 4);
+    expect(codes()).toEqual(['42704', '42704', '25P02', '53400']);
   });
 
   test('a storm is cut to fifty lines, and a share of all statements is logged by itself', async () => {

@@ -155,7 +155,12 @@ test('a statement with a traceparent has a span, the child of that of the client
   });
   expect(BigInt(read.span.endTimeUnixNano) > BigInt(read.span.startTimeUnixNano)).toBe(true);
   const write = await spanOf(2);
-  expect(write.values).toMatchObject({ 'weir.route': 'primary', 'db.operation.name': 'UPDATE' });
+  expect(write.values).toMatchObject({
+    'weir.route': 'primary',
+    'db.operation.name': 'UPDATE',
+    'weir.changed_rows': 1,
+  });
+  expect(write.values).not.toHaveProperty('db.response.returned_rows');
   const failed = await spanOf(3);
   expect(failed.span.status.code).toBe(statusError);
   expect(failed.values).toMatchObject({ 'db.response.status_code': '22012', 'error.type': '22012' });

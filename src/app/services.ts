@@ -13,6 +13,7 @@ import { StatementBook } from '../session/statements.ts';
 import type { StatementTracer } from '../statements/types.ts';
 import { Statements } from '../statements/watch.ts';
 import type { Classifier } from '../sql/facts.ts';
+import { UnreadTexts } from '../sql/unread-texts.ts';
 import { systemClock } from '../util/clock.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Current } from './current.ts';
@@ -56,6 +57,7 @@ export function createServices(options: ServicesOptions): AppServices {
   const { current, logs, classifier, cache, worker } = options;
   const { routing, cache: settings, log } = current.config;
   const connections = log.format === 'pgbouncer' ? connectionLog(current, logs) : undefined;
+  const functionCall = classifier.classify(Buffer.from('CALL function_call()'));
   const statements = new Statements({
     settings: current.config.statements,
     ...{ log: logs.log, epochMs: Date.now, random: Math.random },
@@ -80,7 +82,8 @@ export function createServices(options: ServicesOptions): AppServices {
       epochMs: Date.now,
       log: logs.log,
     }),
-    functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+    functionCall,
+    unread: new UnreadTexts(classifier, functionCall),
     sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
     nowMs: systemClock.nowMs,
     random: Math.random,

@@ -3,7 +3,7 @@
  * lifecycle.ts, which sends what is queued.
  */
 import type { Config } from '../config/config.ts';
-import { boundedLog } from '../observability/bounded-log.ts';
+import { redactUrl } from '../config/redact.ts';
 import type { Log } from '../observability/types.ts';
 import { startSpans, type Spans } from '../tracing/spans.ts';
 import type { StatementTracer } from '../statements/types.ts';
@@ -20,24 +20,58 @@ export interface TracingOptions {
   count(reason: 'not_sent' | 'queue_full', spans: number): void;
 }
 
+const windowMs = 60_000;
+
+/** Says a sum at most once a minute: at once, and then what came in the meantime. */
+class Sum {
+  private readonly say: (spans: number) => void;
+  private spans = 0;
+  private untilMs = -Infinity;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(say: (spans: number) => void) {
+    this.say = say;
+  }
+
+  add(spans: number): void {
+    this.spans += spans;
+    const leftMs = this.untilMs - systemClock.nowMs();
+    if (leftMs <= 0) this.tell();
+    else this.timer ??= setTimeout(() => this.tell(), leftMs).unref();
+  }
+
+  tell(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.spans === 0) return;
+    const { spans } = this;
+    this.spans = 0;
+    this.untilMs = systemClock.nowMs() + windowMs;
+    this.say(spans);
+  }
+}
+
 export class Tracing {
   private readonly options: TracingOptions;
-  private readonly log: Log;
   private inForce = '';
   private spans: Spans | undefined;
   /** Changes are made one after the other. */
   private changing: Promise<void> = Promise.resolve();
+  /** Where the last ones were to go, and why they did not get there. */
+  private whither = '';
+  private reason = '';
+  private waiting = 0;
+  private readonly lost = new Sum((spans) => {
+    const message = `${spans} spans of statements could not be sent to ${this.whither} (${this.reason})`;
+    this.options.log('warn', 'tracing_failed', message, { spans });
+  });
+  private readonly dropped = new Sum((spans) => {
+    const message = `${spans} spans of statements were not made, because ${this.waiting} were waiting to be sent to ${this.whither}`;
+    this.options.log('warn', 'tracing_dropped', message, { spans });
+  });
 
   constructor(options: TracingOptions) {
     this.options = options;
-    const windowMs = 60_000;
-    this.log = boundedLog(options.log, {
-      nowMs: systemClock.nowMs,
-      burst: 1,
-      windowMs,
-      kindOf: (event) => event,
-      isLastSaid: false,
-    }).log;
   }
 
   /** Resolves when the settings are in force. */
@@ -58,8 +92,8 @@ export class Tracing {
     try {
       const { version } = options;
       const events = {
-        lost: (spans: number, reason: string) => this.lost(endpoint, spans, reason),
-        dropped: (spans: number, waiting: number) => this.dropped(endpoint, spans, waiting),
+        lost: (spans: number, reason: string) => this.wereLost(endpoint, spans, reason),
+        dropped: (spans: number, waiting: number) => this.wereDropped(endpoint, spans, waiting),
       };
       this.spans = await startSpans({ endpoint, sampleRate, serviceName }, { version, random: Math.random, events });
       options.use(this.spans);
@@ -68,28 +102,39 @@ export class Tracing {
     }
   }
 
-  private lost(endpoint: string, spans: number, reason: string): void {
+  private wereLost(endpoint: string, spans: number, reason: string): void {
     this.options.count('not_sent', spans);
-    this.log('warn', 'tracing_failed', `${spans} spans of statements could not be sent to ${endpoint} (${reason})`, {
-      spans,
-    });
+    this.whither = redactUrl(endpoint);
+    this.reason = reason;
+    this.lost.add(spans);
   }
 
-  private dropped(endpoint: string, spans: number, waiting: number): void {
+  private wereDropped(endpoint: string, spans: number, waiting: number): void {
     this.options.count('queue_full', spans);
-    const message = `${spans} spans of statements were not made, because ${waiting} were waiting to be sent to ${endpoint}`;
-    this.log('warn', 'tracing_dropped', message, { spans });
+    this.whither = redactUrl(endpoint);
+    this.waiting = waiting;
+    this.dropped.add(spans);
   }
 
   private failed(error: Error): void {
-    this.log('warn', 'tracing_failed', `spans of statements: ${error.message}`);
+    this.options.log('warn', 'tracing_failed', `spans of statements: ${error.message}`);
   }
 
   /** Sends what is queued. */
   async stop(): Promise<void> {
     await this.changing;
     this.options.use(undefined);
-    await this.spans?.stop().catch((error: Error) => this.failed(error));
+    const { spans } = this;
     this.spans = undefined;
+    const sent = spans?.stop();
+    // Nobody may wait for the rest.
+    this.tellAll();
+    await sent?.catch((error: Error) => this.failed(error));
+    this.tellAll();
+  }
+
+  private tellAll(): void {
+    this.lost.tell();
+    this.dropped.tell();
   }
 }

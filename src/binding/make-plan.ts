@@ -105,7 +105,7 @@ const TAKES_PID: ReadonlySet<string> = new Set([
   'pg_terminate_backend',
 ]);
 
-/** session/client-record.ts uses a DO in place of a text that it cannot read, so a DO counts as well. */
+/** sql/unread-texts.ts uses a DO in place of a text that cannot be read, so a DO counts as well. */
 function mayCopyIn({ verb, kind }: StatementFacts): boolean {
   return verb === 'COPY FROM' || kind === 'unknown' || kind === 'do';
 }

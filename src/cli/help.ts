@@ -9,7 +9,20 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   [
     'Look',
     [
-      ...['top', 'pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'limits', 'budgets', 'memory'],
+      ...[
+        'top',
+        'pools',
+        'nodes',
+        'clients',
+        'servers',
+        'databases',
+        'stats',
+        'statements',
+        'cache',
+        'limits',
+        'budgets',
+        'memory',
+      ],
       ...['connection-budget', 'forecast', 'config', 'workers', 'explain'],
     ],
   ],

@@ -17,7 +17,7 @@ export const statementRows = {
   ),
   'statements.max': setting(
     'max',
-    integer(1, 100_000),
+    integer(1, 10_000),
     1_000,
     'reload',
     'For how many statements of a user in a database; those that are used least go. Each takes about 2 KB, in each worker.',

@@ -2,16 +2,18 @@
  * The part of the table of settings about traces (OpenTelemetry). Put together with the others in settings.ts.
  */
 import type { Rows } from './setting.ts';
+import { redactUrl } from './redact.ts';
 import { setting } from './setting.ts';
 import { fraction, optional, string, type Parsed, type ValueType } from './values.ts';
 
 function httpUrl(): ValueType<string> {
-  const allowed = 'a URL such as http://127.0.0.1:4318/v1/traces';
+  // A password would be shown where the endpoint is: it goes into OTEL_EXPORTER_OTLP_HEADERS.
+  const allowed = 'a URL such as http://127.0.0.1:4318/v1/traces, without user and password';
   const parse = (raw: unknown): Parsed<string> => {
     const isUrl = typeof raw === 'string' && /^https?:\/\/[^\s/@]+(\/\S*)?$/.test(raw) && URL.canParse(raw);
     return isUrl ? { value: raw } : { refused: `is not ${allowed}` };
   };
-  return { name: 'url', allowed, parse, parseText: (text) => parse(text.trim()), format: (value) => value };
+  return { name: 'url', allowed, parse, parseText: (text) => parse(text.trim()), format: redactUrl };
 }
 
 export const tracingRows = {

@@ -30,15 +30,29 @@ export interface Audited {
 }
 
 const longestShown = 500;
+/** No more is looked at. */
+const longestRead = 4_000;
 /** SET of one of these, whatever the value is. */
 const secretKey =
   /^(set\s+(?:"[^"]*|\S*)(?:pass(?:word|wd)?|secret|token|credential)[^\s"=]*"?\s*(?:=|\bto\b)\s*)(.*)$/is;
 
-/** The words of a command in one line, without secrets and without the SQL that is only explained. */
-export function wordsOf(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim();
+/** From the scheme to the last @: a password may have any character. And what follows the question mark of a URL. */
+const inUrl = /([a-z][a-z0-9+.-]*:\/\/(?:[^\s:/?#@"']*:)?)[^"']*@|([a-z][a-z0-9+.-]*:\/\/[^\s?"']*\?)[^\s"']*/gi;
+/** A string constant of SQL, also one that does not end. */
+const constant = /\be'(?:[^'\\]|\\.|'')*'?|'(?:[^']|'')*'?|(\$[\p{L}_]*\$)(?:(?!\1).)*(?:\1)?/giu;
+
+/**
+ * The words of a command in one line, without secrets and without the SQL that is only explained.
+ * @param isKnown false: it may be SQL that was meant for a database, so no constant is shown
+ */
+export function wordsOf(text: string, isKnown = true): string {
+  const line = text.slice(0, longestRead).replaceAll(/\s+/g, ' ').trim();
   const explained = /^explain\s+route\b/i.exec(line)?.[0];
-  const words = explained === undefined ? line.replace(secretKey, "$1'***'") : `${explained} ...`;
+  if (explained !== undefined) return `${explained} ...`;
+  const own = isKnown ? line.replace(secretKey, "$1'***'") : line.replace(constant, "'***'");
+  const words = own.replace(inUrl, (_found, before?: string, query?: string) =>
+    query === undefined ? `${before}***@` : `${query}***`,
+  );
   return words.length > longestShown ? `${words.slice(0, longestShown)}...` : words;
 }
 
@@ -48,7 +62,7 @@ export function wordsOf(text: string): string {
  */
 export function createAudit(log: Log, whole: Log): Audit {
   const say = (level: LogLevel, { role, text }: Audited, by: Operator, outcome: string, why?: Error): void => {
-    const command = wordsOf(text);
+    const command = wordsOf(text, role !== undefined);
     const { user, database, client } = by;
     const because = why === undefined ? '' : `: ${why.message}`;
     const fields = {

@@ -117,5 +117,19 @@ function prettyInto(destination: DestinationStream, colorize: boolean): Destinat
     messageFormat: '{event}: {msg}',
     ignore: 'event',
   });
-  return { write: (line) => destination.write(String(prettify(line))) };
+  return { write: (line) => destination.write(String(prettify(inOneLine(line)))) };
+}
+
+/** Its message may have names that clients chose: with a line break, they could look like another line of the log. */
+function inOneLine(json: string): string | Record<string, unknown> {
+  const line = JSON.parse(json) as Record<string, unknown>;
+  if (typeof line['msg'] === 'string') line['msg'] = line['msg'].replace(controlCharacters, escaped);
+  return line;
+}
+
+const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
+function escaped(character: string): string {
+  if (character === '\n') return '\\n';
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -1,6 +1,6 @@
 /**
  * Log lines as PgBouncer prints them: "2026-12-01 00:17:20.884 UTC [25004] LOG message". For `log.format: pgbouncer`; called by
- * logger.ts with the JSON lines of pino. Fields are left out, as there are none in PgBouncer's log.
+ * logger.ts with the JSON lines of pino. Fields are left out, as there are none in PgBouncer's log, but for those of statements.
  */
 
 const levels: Readonly<Record<string, string>> = { debug: 'DEBUG', info: 'LOG', warn: 'WARNING', error: 'ERROR' };
@@ -16,9 +16,23 @@ export function pgbouncerLine(json: string, pid: number): string {
   const { level = '', time = '', event, msg = '' } = fields;
   if (typeof event === 'string' && left.has(event)) return '';
   const at = String(time).replace('T', ' ').replace(/Z$/, ' UTC');
-  const lines = [...(event === 'pool_resize' ? reserveLines(fields) : []), wordsOf(event, String(msg))];
+  const words =
+    event === 'slow_statement' || event === 'statement' ? statementWords(fields) : wordsOf(event, String(msg));
+  const lines = [...(event === 'pool_resize' ? reserveLines(fields) : []), words];
   const start = `${at} [${pid}] ${levels[level] ?? 'LOG'} `;
-  return lines.map((line) => `${start}${line.replaceAll(/[\r\n]+/g, ' ')}\n`).join('');
+  return lines.map((line) => `${start}${line.replaceAll(controlCharacters, ' ')}\n`).join('');
+}
+
+const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
+
+const ofStatement = ['wait_ms', 'server_ms', 'rows', 'node', 'error', 'trace_id', 'query_id'] as const;
+
+/** Without its fields, the line of a statement (statements/log.ts) would not say which. */
+function statementWords(fields: Fields): string {
+  const { database, user, msg, application_name: application, query } = fields;
+  const known = ofStatement.flatMap((name) => (fields[name] === undefined ? [] : [`${name}=${fields[name]}`]));
+  if (application !== undefined && application !== '') known.push(`application_name="${application}"`);
+  return `${database}/${user}: ${msg}: ${known.join(' ')} query: ${query}`;
 }
 
 /** The monitor notices first that a server cannot be reached, where PgBouncer has nothing but its pools. */

@@ -24,6 +24,7 @@ import { prepareNewServer, prepareOwnServer } from './steps/prepare-server.ts';
 import type { Outcome, Session, Step } from '../session/session.ts';
 import { beginRequest } from './settle.ts';
 import type { Request } from '../session/request.ts';
+import { statementFailed } from './statement-ends.ts';
 
 /** Maximum number of requests of one client in flight; the next one waits until all of these are answered. */
 const maxInFlight = 1_000;
@@ -138,11 +139,13 @@ function sayLocally(session: Session, request: Request): Outcome {
     const error = answerLocally(session, request);
     return error === undefined ? answered(session, request) : refuse(session, request, error);
   }
-  session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
+  session.say(errorResponse({ severity: 'ERROR', sqlstate: inFailedTransaction, message: abortedText }));
   request.attempt.failed();
+  statementFailed(session, request, inFailedTransaction);
   return answered(session, request);
 }
 
+const inFailedTransaction = '25P02';
 const abortedText = 'current transaction is aborted, commands ignored until end of transaction block';
 
 /* ---- send ---- */

@@ -15,6 +15,7 @@ import { passesNames } from './prepared/names.ts';
 import { settingsOf } from '../session/settings.ts';
 import type { Statement } from '../session/statements.ts';
 import type { Request } from '../session/request.ts';
+import { statementFailed } from './statement-ends.ts';
 
 /** A read shares a server only if its template is known to be faster than this. */
 const shortBelowMs = 5;
@@ -91,7 +92,9 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
     if (request.state !== 'shown')
       for (const [name, statement] of request.attempt.entered ?? []) session.prepared.forget(name, statement);
     leaveFlight(session, request, 'given up');
-    session.say(errorResponse(new WeirError('query_canceled')));
+    const error = new WeirError('query_canceled');
+    statementFailed(session, request, error.sqlstate);
+    session.say(errorResponse(error));
     session.say(readyForQuery('I'));
     countAnswer(session, request);
   }

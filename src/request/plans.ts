@@ -54,8 +54,9 @@ function classifiedOf(session: Session, name: string): Classified | undefined {
 function add(session: Session, request: Request, classified: Classified): void {
   const plan = bindFor(session, classified, request);
   request.addPlan(plan);
-  // A text that was not parsed is classified like a FunctionCall: it may be a COPY.
-  if (classified === session.services.functionCall) request.planned.noteCopyIn();
+  // A text that could not be read may be a COPY.
+  if (classified.facts.unreadVerb !== undefined || classified === session.services.functionCall)
+    request.planned.noteCopyIn();
   if (plan.hasEffects && plan.facts.statements.some(changesNames)) request.names.makes = request.names.needs = true;
   request.hints ??= classified.hints;
   if (isLocal(classified.facts)) request.form.locals++;
@@ -117,7 +118,7 @@ function noteQuery(session: Session, request: Request, message: Message): void {
   const { buffer, start, end } = message;
   request.form.note('Q');
   // Only the beginning of the text is here, so it may do anything.
-  if (isPiece(message)) return add(session, request, session.services.functionCall);
+  if (isPiece(message)) return add(session, request, session.services.unread.ofPiece(buffer.subarray(start + 5, end)));
   const sql = buffer.subarray(start + 5, Math.max(start + 5, end - 1));
   noteTrace(session, request, sql);
   add(session, request, session.classify(sql));

@@ -99,7 +99,7 @@ export class Receiver implements AnswerReceiver {
     if (request === undefined) return this.relay(buffer, start, end);
     const sqlstate = fields.get('C') ?? '';
     request.attempt.failed(isUnservedByServer(sqlstate));
-    if (session.services.statements.active !== undefined) statementFailed(session, request, sqlstate);
+    statementFailed(session, request, sqlstate);
     if (sqlstate === syntaxError && isUnparsable(request, fields)) request.attempt.noteUnparsable();
     session.intake.copyIn.heard();
     session.moments.failed(request);

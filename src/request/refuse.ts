@@ -7,6 +7,7 @@ import type { WeirError } from '../errors/errors.ts';
 import { answered } from './answered.ts';
 import { countCutOff } from './count.ts';
 import { failTransaction } from './fail-transaction.ts';
+import { statementFailed } from './statement-ends.ts';
 import { isUnservedByWeir } from './unserved.ts';
 import type { Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
@@ -40,6 +41,7 @@ export function refuse(session: Session, request: Request, error: WeirError): 'w
 
 function sayRefused(session: Session, request: Request, error: WeirError): 'done' {
   request.attempt.failed(isUnservedByWeir(error));
+  statementFailed(session, request, error.sqlstate);
   session.say(errorResponse(error));
   return answered(session, request);
 }

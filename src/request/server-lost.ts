@@ -13,6 +13,7 @@ import { countAnswer, countCutOff } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './run-again.ts';
 import { leaveFlight } from './load.ts';
 import type { Request } from '../session/request.ts';
+import { statementFailed } from './statement-ends.ts';
 import { isUnservedByServer } from './unserved.ts';
 
 /** @param words the server's last */
@@ -61,7 +62,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
     abandon(session, requests, words);
     return endWith(session, why, words);
   }
-  for (const request of requests) giveUp(session, request, toldTo(why, words), words);
+  for (const request of requests) giveUp(session, request, why, words);
   session.intake.serverLost();
   session.rolledBack();
   if (again.length > 0) {
@@ -82,10 +83,17 @@ function abandon(session: Session, requests: readonly Request[], words: FinalMes
 }
 
 /** Sends the client the error in place of the rest of the answer, unless it has got one, and ReadyForQuery. */
-function giveUp(session: Session, request: Request, error: Buffer, words: FinalMessage | undefined): void {
+function giveUp(session: Session, request: Request, why: string, words: FinalMessage | undefined): void {
   const isTold = request.attempt.hasError && request.state !== 'passed over';
   leaveFlight(session, request, 'given up');
-  if (!isTold) session.say(error);
+  if (!isTold) {
+    const own = new WeirError('server_lost', { why });
+    statementFailed(session, request, words?.sqlstate ?? own.sqlstate);
+    // An ERROR, because the connection goes on: drivers close theirs at a FATAL.
+    session.say(
+      words === undefined ? errorResponse(own) : toldAsError(words.frame, words.hasHint ? undefined : own.hint),
+    );
+  }
   request.attempt.failed(isUnserved(words));
   session.wasAnswered(request);
   countAnswer(session, request);
@@ -113,11 +121,4 @@ function endWith(session: Session, why: string, words: FinalMessage | undefined)
   if (words === undefined) return session.terminate(new WeirError('server_lost', { why }, lostStateText));
   const isTold = words.relayedTo === session.receiver;
   session.wire.end(isTold ? undefined : words.frame);
-}
-
-/** An ERROR, because the connection goes on: drivers close theirs at a FATAL. */
-function toldTo(why: string, words: FinalMessage | undefined): Buffer {
-  const own = new WeirError('server_lost', { why });
-  if (words === undefined) return errorResponse(own);
-  return toldAsError(words.frame, words.hasHint ? undefined : own.hint);
 }

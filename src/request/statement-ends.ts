@@ -74,11 +74,15 @@ function countCompleted(
 
 /** It is the only statement of its request. */
 function isOnly({ plans, form, isComplete }: Request, plan: Plan | undefined): boolean {
-  return isComplete && form.executions === 1 && plan === plans[0] && plan?.facts.statements.length === 1;
+  if (!isComplete || form.executions !== 1 || plan === undefined || plan !== plans[0]) return false;
+  const { statements, unparsed, unreadVerb } = plan.facts;
+  // How many there are in a text that was not read is not known.
+  return statements.length === 1 && unparsed === undefined && unreadVerb === undefined;
 }
 
-/** A server has reported an error. */
+/** A server has reported an error, or Weir answers with one of its own. */
 export function statementFailed(session: Session, request: Request, sqlstate: string): void {
+  if (session.services.statements.active === undefined) return;
   const { attempt } = request;
   attempt.progress ??= begun(session, request);
   attempt.progress.sqlstate = sqlstate;
@@ -86,8 +90,11 @@ export function statementFailed(session: Session, request: Request, sqlstate: st
 
 /** A further message of a batch that was sent before its Sync: what the server has waited for it is no time of a statement. */
 export function moreSent(watch: StatementWatch, session: Session, request: Request): void {
-  const { progress } = request.attempt;
-  if (progress === undefined || session.server?.answers.length !== 0) return;
+  const { attempt } = request;
+  if (attempt.sentAtMs === 0 || session.server?.answers.length !== 0) return;
+  // Nothing has completed yet: a client has prepared, looks at the types, and goes on.
+  const progress = (attempt.progress ??= begun(session, request));
+  if (progress.count === 0) progress.hasPaused = true;
   if (progress.completed.length > 0) countCompleted(watch, session, request, progress, progress.atMs);
   progress.sinceMs = progress.atMs = session.services.nowMs();
 }
@@ -114,8 +121,13 @@ export function requestEnded(
   const plan = form.isSimple ? request.plans.at(-1) : request.plans[0];
   if (plan === undefined) return;
   const { end } = watch;
-  end.serverMs = attempt.sentAtMs > 0 ? Math.max(0, nowMs - Math.max(attempt.sentAtMs, readyAtMs)) : 0;
-  end.waitMs = nowMs - request.receivedAtMs - end.serverMs;
+  if (progress?.hasPaused === true) {
+    end.serverMs = Math.max(0, nowMs - Math.max(progress.sinceMs, readyAtMs));
+    end.waitMs = progress.waitMs;
+  } else {
+    end.serverMs = attempt.sentAtMs > 0 ? Math.max(0, nowMs - Math.max(attempt.sentAtMs, readyAtMs)) : 0;
+    end.waitMs = nowMs - request.receivedAtMs - end.serverMs;
+  }
   end.rows = attempt.rows;
   ended(watch, session, request, plan.facts, 0, hasError);
 }
@@ -176,7 +188,7 @@ function detailsOf(
     applicationName: session.state.settings.get('application_name') ?? '',
     route: isHit ? 'cache' : node === undefined ? 'none' : node.role === 'replica' ? 'replica' : 'primary',
     // What the parser says of a text quotes it.
-    why: facts.unparsed !== undefined ? 'not parsed' : isHit ? 'cached' : why,
+    why: facts.unparsed !== undefined || facts.unreadVerb !== undefined ? 'not parsed' : isHit ? 'cached' : why,
     server: node && { host: node.config.host, port: node.config.port },
     sqlstate: attempt.progress?.sqlstate,
     trace,
@@ -185,7 +197,8 @@ function detailsOf(
 
 /** @param tag the bytes of the message CommandComplete without its head @returns the number at the end of the tag; 0: none */
 export function rowsIn(type: number, tag: Buffer, start: number, end: number): number {
-  if (type !== Backend.CommandComplete) return 0;
+  // MOVE returns none of those that it counts; MERGE does change its.
+  if (type !== Backend.CommandComplete || (tag[start] === 0x4d && tag[start + 1] === 0x4f)) return 0;
   let rows = 0;
   let unit = 1;
   for (let i = end - 2; i >= start; i--) {

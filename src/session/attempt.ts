@@ -27,6 +27,8 @@ export class Progress {
   chunk: Buffer | undefined;
   /** The last one. */
   plan: Plan | undefined;
+  /** The server has waited for more of the batch before any statement of it had completed. */
+  hasPaused = false;
   /** Of its error. */
   sqlstate: string | undefined;
 

@@ -37,15 +37,6 @@ export interface ClientIdentity {
 /** What stands for the address of a client on a Unix socket. */
 const localAddress = 'unix';
 const backslash = 0x5c;
-/** Classified in place of a text that cannot be read and may change session state. */
-const unreadText = Buffer.from("DO 'LISTEN anything'");
-/** Also matches inside a string constant: an unnecessary pin does less harm than lost session state. */
-const sessionWord =
-  /\b(?:set|reset|set_config|listen|unlisten|prepare|execute|deallocate|discard|temp|temporary|hold|load|setseed)\b|advisory/i;
-
-function mayLeaveState(sql: Buffer): boolean {
-  return sessionWord.test(sql.toString('latin1'));
-}
 
 export abstract class ClientRecord implements SessionOfConcerns {
   readonly identity: ClientIdentity;
@@ -128,9 +119,9 @@ export abstract class ClientRecord implements SessionOfConcerns {
    * standard_conforming_strings = off a backslash decides where a string ends: such a text is not parsed.
    */
   classify(sql: Buffer, { isUtf8, hasStandardStrings }: Reading = this.state.reading): Classified {
-    const { classifier, functionCall } = this.services;
+    const { classifier, unread } = this.services;
     if ((isUtf8 || isAscii(sql)) && (hasStandardStrings || !sql.includes(backslash))) return classifier.classify(sql);
-    return mayLeaveState(sql) ? classifier.classify(unreadText) : functionCall;
+    return unread.of(sql);
   }
 
   showSetting(name: string): string {

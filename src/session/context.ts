@@ -13,7 +13,7 @@ import type { Priority } from '../pool/waiter.ts';
 import type { LatencyBaselines } from '../routing/latency.ts';
 import type { Binder } from '../binding/plan.ts';
 import type { SharedBySessions } from './shared-by-sessions.ts';
-import type { Classified, Classifier } from '../sql/facts.ts';
+import type { Classified, Classifier, UnreadClassifier } from '../sql/facts.ts';
 import type { StatementsInForce } from '../statements/types.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import type { StatementBook } from './statements.ts';
@@ -31,6 +31,8 @@ export interface Services {
   readonly statements: StatementsInForce;
   /** Classification of a FunctionCall: it may do anything. */
   readonly functionCall: Classified;
+  /** Classification of texts that cannot be read. */
+  readonly unread: UnreadClassifier;
   /** Classification of a statement prepared with SQL PREPARE: like EXECUTE. */
   readonly sqlPrepared: Classified;
   readonly nowMs: () => number;

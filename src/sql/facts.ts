@@ -185,6 +185,8 @@ export interface QueryFacts {
   readonly statements: readonly StatementFacts[];
   /** Why the text was not parsed; it is then one statement of kind 'unknown'. */
   readonly unparsed: string | undefined;
+  /** The first word of a text that could not be read (unread-texts.ts), if it has one: the facts are those of another text. */
+  readonly unreadVerb?: string;
 }
 
 export interface Classified {
@@ -198,4 +200,12 @@ export interface Classifier {
   classify(sql: Buffer): Classified;
   /** @param share of their size that its caches may use from now on. @returns the bytes given back, roughly */
   keepShare(share: number): number;
+}
+
+/** Classifies texts that cannot be read (unread-texts.ts). */
+export interface UnreadClassifier {
+  /** @param sql the whole text */
+  of(sql: Buffer): Classified;
+  /** @param beginning of a text that is being streamed */
+  ofPiece(beginning: Buffer): Classified;
 }

@@ -1,6 +1,6 @@
 /**
  * Reads the trace of a client out of a comment at the beginning or end of a text, as sqlcommenter writes it: pairs of
- * key='value', separated by commas, both URL-encoded. Only a comment at the very edge is looked at, so no string of the text
+ * key='value', separated by commas, both URL-encoded. Only comments at the very edge are looked at, so no string of the text
  * can be taken for one. Called by request/plans.ts, if statements are traced or logged.
  */
 import type { TraceComment } from '../statements/types.ts';
@@ -9,42 +9,56 @@ const key = Buffer.from('traceparent');
 /** A longer comment is not read. */
 const mostBytes = 4_096;
 const mostStateCharacters = 512;
-/** Version ff is not allowed, nor are a trace and a span of nothing but zeros. */
-const form = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** At one edge; a hint (hints.ts) may be among them. */
+const mostComments = 4;
+/** Version ff is not allowed, nor are a trace and a span of nothing but zeros. Versions above 00 may say more behind the flags. */
+const form = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|(?<!^00.{53})-)/;
+const usualLength = 55;
 
 export function readTraceComment(sql: Buffer): TraceComment | undefined {
   // Most texts have none, and this is fast.
   if (sql.indexOf(key) === -1) return undefined;
-  return inComment(lastComment(sql)) ?? inComment(firstComment(sql));
+  return inLastComments(sql) ?? inFirstComments(sql);
 }
 
-function lastComment(sql: Buffer): string | undefined {
+function inLastComments(sql: Buffer): TraceComment | undefined {
   let end = sql.length;
-  while (end > 0 && isBlankOrSemicolon(sql[end - 1] as number)) end--;
-  if (end < 4 || sql[end - 1] !== 0x2f || sql[end - 2] !== 0x2a) return undefined;
-  const start = sql.lastIndexOf('/*', end - 4);
-  return start === -1 || end - start > mostBytes ? undefined : sql.toString('utf8', start + 2, end - 2);
+  for (let i = 0; i < mostComments; i++) {
+    while (end > 0 && isBlankOrSemicolon(sql[end - 1] as number)) end--;
+    if (end < 4 || sql[end - 1] !== 0x2f || sql[end - 2] !== 0x2a) return undefined;
+    const start = sql.lastIndexOf('/*', end - 4);
+    if (start === -1 || end - start > mostBytes) return undefined;
+    const found = inComment(sql.toString('utf8', start + 2, end - 2));
+    if (found !== undefined) return found;
+    end = start;
+  }
+  return undefined;
 }
 
-function firstComment(sql: Buffer): string | undefined {
+function inFirstComments(sql: Buffer): TraceComment | undefined {
   let start = 0;
-  while (start < sql.length && isBlankOrSemicolon(sql[start] as number)) start++;
-  if (sql[start] !== 0x2f || sql[start + 1] !== 0x2a) return undefined;
-  const end = sql.indexOf('*/', start + 2);
-  return end === -1 || end - start > mostBytes ? undefined : sql.toString('utf8', start + 2, end);
+  for (let i = 0; i < mostComments; i++) {
+    while (start < sql.length && isBlankOrSemicolon(sql[start] as number)) start++;
+    if (sql[start] !== 0x2f || sql[start + 1] !== 0x2a) return undefined;
+    const end = sql.indexOf('*/', start + 2);
+    if (end === -1 || end - start > mostBytes) return undefined;
+    const found = inComment(sql.toString('utf8', start + 2, end));
+    if (found !== undefined) return found;
+    start = end + 2;
+  }
+  return undefined;
 }
 
 function isBlankOrSemicolon(byte: number): boolean {
   return byte === 0x20 || byte === 0x3b || (byte >= 0x09 && byte <= 0x0d);
 }
 
-function inComment(comment: string | undefined): TraceComment | undefined {
-  if (comment === undefined) return undefined;
+function inComment(comment: string): TraceComment | undefined {
   const traceparent = valueOf(comment, 'traceparent');
   if (traceparent === undefined || !form.test(traceparent)) return undefined;
   const tracestate = valueOf(comment, 'tracestate');
   const isShort = tracestate !== undefined && tracestate.length <= mostStateCharacters;
-  return { traceparent, tracestate: isShort ? tracestate : undefined };
+  return { traceparent: traceparent.slice(0, usualLength), tracestate: isShort ? tracestate : undefined };
 }
 
 function valueOf(comment: string, name: string): string | undefined {

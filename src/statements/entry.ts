@@ -60,16 +60,16 @@ export class Entry {
     nodeCalls[at] = (nodeCalls[at] ?? 0) + 1;
   }
 
+  /** To be read, or cloned, at once: `durations` goes on counting. */
   figures(): StatementFigures {
-    const { database, user, text, counts, times, sinceMs } = this;
+    const { database, user, text, counts, times, sinceMs, durations, nodeNames } = this;
     const [count = 0, failed = 0, rowCount = 0, hit = 0, miss = 0] = counts;
     const [waitMs = 0, serverMs = 0, maxMs = 0] = times;
-    return {
-      ...{ database, user, queryId: text.id, query: text.text, calls: count, errors: failed, rows: rowCount },
-      ...{ totalMs: waitMs + serverMs, maxMs, waitMs, serverMs, cacheHits: hit, cacheMisses: miss, sinceMs },
-      durations: this.durations.slice(),
-      nodes: Object.fromEntries(this.nodeNames.map((name, at) => [name, this.nodeCalls[at] ?? 0])),
-    };
+    const nodes: Record<string, number> = {};
+    for (const [at, name] of nodeNames.entries()) nodes[name] = this.nodeCalls[at] ?? 0;
+    const [queryId, query, totalMs] = [text.id, text.text, waitMs + serverMs];
+    const figures = { database, user, queryId, query, calls: count, errors: failed, rows: rowCount, totalMs, maxMs };
+    return Object.assign(figures, { waitMs, serverMs, cacheHits: hit, cacheMisses: miss, sinceMs, durations, nodes });
   }
 }
 

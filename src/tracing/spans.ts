@@ -21,7 +21,7 @@ export interface Spans extends StatementTracer {
 export interface SpanEvents {
   /** Spans are lost, because they could not be sent. */
   lost(spans: number, reason: string): void;
-  /** Spans were not made, because so many were waiting to be sent. Told when the next ones were sent, or lost. */
+  /** Spans were not made, because so many were waiting to be sent. Told when the next ones were sent, or lost, and at the end. */
   dropped(spans: number, waiting: number): void;
 }
 
@@ -60,10 +60,14 @@ class Outgoing implements SpanExporter {
     this.exporter.export(spans, (result) => {
       this.waiting -= spans.length;
       if (result.code !== 0) this.events.lost(spans.length, result.error?.message ?? 'no reason is known');
-      if (this.dropped > 0) this.events.dropped(this.dropped, mostWaiting);
-      this.dropped = 0;
+      this.tellDropped();
       done(result);
     });
+  }
+
+  tellDropped(): void {
+    if (this.dropped > 0) this.events.dropped(this.dropped, mostWaiting);
+    this.dropped = 0;
   }
 
   shutdown(): Promise<void> {
@@ -114,7 +118,10 @@ export async function startSpans(
       if (details.hasError) span.setStatus({ code: api.SpanStatusCode.ERROR });
       span.end(endMs);
     },
-    stop: () => provider.shutdown(),
+    stop() {
+      outgoing.tellDropped();
+      return provider.shutdown();
+    },
   };
 }
 
@@ -127,6 +134,8 @@ function startSpan(
 ): Span {
   return tracer.startSpan(`${verb === '' ? 'statement' : verb} ${database}`, options, context);
 }
+
+const changesRows = /\b(?:INSERT|UPDATE|DELETE|MERGE|COPY FROM)$/;
 
 /** By the semantic conventions for databases; what they have no name for begins with `weir.` */
 function attributesOf(
@@ -141,7 +150,9 @@ function attributesOf(
     'db.namespace': details.database,
     'db.operation.name': verb,
     'db.query.text': text,
-    'db.response.returned_rows': details.rows,
+    // How many a cached answer has is not counted.
+    ...(details.route !== 'cache' &&
+      !hasError && { [changesRows.test(verb) ? 'weir.changed_rows' : 'db.response.returned_rows']: details.rows }),
     ...(server !== undefined && { 'server.address': server.host, 'server.port': server.port }),
     ...(sqlstate !== undefined && { 'db.response.status_code': sqlstate }),
     ...(hasError && { 'error.type': sqlstate ?? 'error' }),

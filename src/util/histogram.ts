@@ -20,10 +20,10 @@ export function quantileOf(bounds: readonly number[], counts: Counts, quantile: 
   const total = totalOf(counts);
   if (total === 0) return undefined;
   let before = 0;
-  for (const [i, high] of bounds.entries()) {
+  for (let i = 0; i < bounds.length; i++) {
     const inBucket = counts[i] ?? 0;
     if (inBucket > 0 && before + inBucket >= quantile * total) {
-      const low = bounds[i - 1] ?? 0;
+      const [low, high] = [bounds[i - 1] ?? 0, bounds[i] as number];
       return low + ((quantile * total - before) / inBucket) * (high - low);
     }
     before += inBucket;

@@ -4,7 +4,8 @@ import { lastClientLeft } from '../../src/console/sources.ts';
 import type { FakeAnswer, FakeConsole } from './fake-console.ts';
 import { boolType, int8Type, startFakeConsole, textType } from './fake-console.ts';
 import type { CliRun, CliRunOptions } from './run-in-memory.ts';
-import { runInMemory } from './run-in-memory.ts';
+import { fakeProcess, runInMemory } from './run-in-memory.ts';
+import { verbsOf } from '../../src/cli/run.ts';
 
 let running: FakeConsole | undefined;
 
@@ -484,12 +485,10 @@ describe('help and version', () => {
   it('the overview has every verb', async () => {
     const { code, out } = await runInMemory(['help']);
     expect(code).toBe(0);
-    const verbs =
-      'serve check demo pools nodes clients servers databases stats cache budgets config explain resize pause resume reload';
-    for (const verb of `${verbs} restart drain undrain kill invalidate limits memory forecast workers node connection-budget`.split(
-      ' ',
-    ))
-      expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
+    const verbs = verbsOf([], { loadApp: () => Promise.reject(new Error('nothing is served')), events: fakeProcess() });
+    // What Weir starts itself.
+    const own = ['daemon', 'worker', 'successor'];
+    for (const verb of verbs.keys()) if (!own.includes(verb)) expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
   });
 

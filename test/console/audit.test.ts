@@ -88,6 +88,28 @@ describe('the audit', () => {
     expect(redactText(wordsOf(text))).toBe(shown);
   });
 
+  it.each([
+    ["SET limits_redis = 'redis://u:ge/he@im@h:1/0'", "SET limits_redis = 'redis://u:***@h:1/0'"],
+    ["SET limits_redis = 'redis://u:ge heim@h:1'", "SET limits_redis = 'redis://u:***@h:1'"],
+    ["SET tracing.endpoint = 'http://h/v1?key=geheim'", "SET tracing.endpoint = 'http://h/v1?***'"],
+  ])('leaves out what a URL of %s hides', (text, shown) => {
+    expect(redactText(wordsOf(text))).toBe(shown);
+  });
+
+  it.each([
+    ['ALTER USER a PASSWORD $$geheim$$', "ALTER USER a PASSWORD '***'"],
+    ["ALTER USER a PASSWORD $x$geheim$$ ' $x$ VALID UNTIL 'geheim'", "ALTER USER a PASSWORD '***' VALID UNTIL '***'"],
+    ["SELECT pgp_sym_encrypt(E'a\\'geheim', 'ge''heim')", "SELECT pgp_sym_encrypt('***', '***')"],
+    ["INSERT INTO a VALUES ('geheim", "INSERT INTO a VALUES ('***'"],
+    ["COPY a FROM PROGRAM 'curl -u a:geheim x'", "COPY a FROM PROGRAM '***'"],
+    ['KILL CLIENT 12345', 'KILL CLIENT 12345'],
+  ])('shows no constant of what is no command: %s', async (text, shown) => {
+    const { run, lines } = bench();
+    await expect(run(text)).rejects.toThrow();
+    expect(lines.map(({ fields }) => fields?.['command'])).toEqual([shown]);
+    expect(JSON.stringify(lines)).not.toContain('heim');
+  });
+
   it('cuts a long command', () => {
     expect(wordsOf(`SET key = '${'x'.repeat(10_000)}'`).length).toBeLessThan(600);
   });

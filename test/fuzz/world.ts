@@ -23,6 +23,7 @@ import { StatementBook } from '../../src/session/statements.ts';
 import { statusesOf } from '../../src/session/learned.ts';
 import { greeting } from '../../src/session/welcome.ts';
 import type { Classifier } from '../../src/sql/facts.ts';
+import { UnreadTexts } from '../../src/sql/unread-texts.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import type { NodeState, Topology } from '../../src/topology/types.ts';
 import { catalog } from '../binding/example-catalog.ts';
@@ -132,6 +133,7 @@ export function makeWorld(options: WorldOptions): World {
     readOnlyFunctions: [],
     primaryReads: 'when-needed',
   } as const;
+  const functionCall = classifier.classify(Buffer.from('CALL function_call()'));
   const services: Services = {
     turn: new TurnWriter(),
     classifier,
@@ -145,7 +147,8 @@ export function makeWorld(options: WorldOptions): World {
     }),
     budgetActions: { why: () => undefined },
     baselines: createLatencyBaselines(),
-    functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+    functionCall,
+    unread: new UnreadTexts(classifier, functionCall),
     sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
     nowMs,
     random: Math.random,

@@ -71,6 +71,19 @@ describe('the log', () => {
     expect(destination.lines.join('')).toMatch(/INFO.*started: listening\n\s+port: 6432/);
   });
 
+  it('writes a message for people in one line, so that names of clients cannot look like lines of the log', () => {
+    const destination = capture();
+    const { log } = createLogger({ level: 'info', format: 'pretty', destination });
+    log('info', 'login_refused', 'database "x\n[09:15:34.099] INFO: \u001b[31mdone\u2028" is unknown', {
+      user: 'y\nz',
+    });
+    const [first, second, ...rest] = destination.lines.join('').split('\n');
+    expect(first).toMatch(
+      /INFO: login_refused: database "x\\n\[09:15:34\.099\] INFO: \\u001b\[31mdone\\u2028" is unknown$/,
+    );
+    expect([second, rest]).toEqual(['    user: "y\\nz"', ['']]);
+  });
+
   it('does not throw, whatever it is given', () => {
     const broken = {
       write: () => {

@@ -12,8 +12,18 @@ describe('a traceparent', () => {
     `/* traceparent = '${parent}' */ SELECT 1`,
     `/*a='b'*/ SELECT 1 /*traceparent='${parent}'*/`,
     `/*traceparent='${parent}'*/ SELECT 1 /* weir: route=primary */`,
+    `/* weir: route=primary */ /*traceparent='${parent}'*/ SELECT 1`,
+    `SELECT 1 /*traceparent='${parent}'*/ /* weir: route=primary */ /* x */;`,
   ])('is read: %s', (sql) => {
     expect(read(sql)).toEqual({ traceparent: parent, tracestate: undefined });
+  });
+
+  it('of a later version may say more, which is left out', () => {
+    const later = parent.replace(/^00/, 'cc');
+    expect(read(`SELECT 1 /*traceparent='${later}-what-comes'*/`)?.traceparent).toBe(later);
+    expect(read(`SELECT 1 /*traceparent='${later}'*/`)?.traceparent).toBe(later);
+    expect(read(`SELECT 1 /*traceparent='${parent}-what-comes'*/`)).toBeUndefined();
+    expect(read(`SELECT 1 /*traceparent='${later}x'*/`)).toBeUndefined();
   });
 
   it('comes with its tracestate, URL-decoded', () => {
@@ -31,6 +41,8 @@ describe('a traceparent', () => {
     `SELECT 1 /*traceparent='%E0%A4%A'*/`,
     `SELECT 1 /*traceparent='${parent}`,
     `SELECT 1 /*${' '.repeat(5_000)}traceparent='${parent}'*/`,
+    `SELECT 1 /*traceparent='${parent}'*/ ${'/**/'.repeat(100)}`,
+    `SELECT '/*traceparent=''${parent}''*/' /* weir: route=primary */`,
     'SELECT traceparent',
     '*/ traceparent',
     '/*/traceparent*/',

@@ -19,18 +19,21 @@ const text = { text: 'SELECT ?', verb: 'SELECT' };
 let server: Server;
 let endpoint: string;
 let received: number;
+let bodies: string;
 let answer: (response: ServerResponse) => void;
 let spans: Spans | undefined;
 let told: { lost: number; dropped: number };
 
 beforeEach(async () => {
   received = 0;
+  bodies = '';
   told = { lost: 0, dropped: 0 };
   answer = (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (part: string) => (body += part));
     request.on('end', () => {
+      bodies += body;
       received += body.split('"spanId"').length - 1;
       answer(response);
     });
@@ -69,6 +72,23 @@ test('the flags of a traceparent decide, else the share', async () => {
   const none = await start(0, () => 0);
   expect([none.wants(undefined), none.wants(traceparent('03')), none.wants(traceparent('02'))]).toEqual([
     ...[false, true, false],
+  ]);
+});
+
+test('rows are those that were returned, or changed; those of cached answers are not counted', async () => {
+  const made = await start();
+  made.span(text, { ...details, rows: 4_711 });
+  made.span({ text: 'UPDATE a SET b = ?', verb: 'UPDATE' }, { ...details, rows: 4_712 });
+  made.span(text, { ...details, route: 'cache', cache: 'hit', rows: 0 });
+  await made.stop();
+  expect(received).toBe(3);
+  const rows = Array.from(bodies.matchAll(/"key":"([\w.]*rows)","value":\{"intValue":(\d+)\}/g), ([, key, value]) => [
+    key,
+    value,
+  ]);
+  expect(rows).toEqual([
+    ['db.response.returned_rows', '4711'],
+    ['weir.changed_rows', '4712'],
   ]);
 });
 
