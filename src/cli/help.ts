@@ -23,7 +23,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
         'budgets',
         'memory',
       ],
-      ...['connection-budget', 'forecast', 'config', 'workers', 'explain'],
+      ...['connection-budget', 'decoding', 'forecast', 'config', 'workers', 'explain'],
     ],
   ],
   ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'node', 'kill', 'invalidate']],
