@@ -258,6 +258,20 @@ describe('what lets nobody in', () => {
     await connectPg(url('operator', PASSWORD, 'weir'));
   });
 
+  test('the console looks up stats_users as PgBouncer does, where auth.dbname says who knows them; nobody else', async () => {
+    await start({ as: 'pgbouncer', dbname: database, admin_users: ['operator'], stats_users: ['aq_app'] });
+    expect(await logIn('aq_app', 'wrong', 'pgbouncer')).toBe('28P01');
+    const console = await connectPg(url('aq_app', PASSWORD, 'pgbouncer'));
+    expect((await console.query('SHOW STATE')).rows).not.toEqual([]);
+    await expect(console.query('SUSPEND')).rejects.toMatchObject({ message: 'admin access needed' });
+    await rewrite({ as: 'pgbouncer', dbname: database, admin_users: ['aq_app', 'operator'] });
+    expect(await logIn('aq_app', PASSWORD, 'pgbouncer')).toBe('28P01');
+    await rewrite({ dbname: undefined, admin_users: ['operator'], stats_users: ['aq_app'] });
+    expect(await logIn('aq_app', PASSWORD, 'pgbouncer')).toBe('28P01');
+    await rewrite({ as: 'weir', dbname: database, admin_users: ['operator'], stats_users: ['aq_app'] });
+    expect(await logIn('aq_app', PASSWORD, 'pgbouncer')).toBe('28P01');
+  });
+
   test('a database that is not configured has no users, unless auth.dbname says who knows them', async () => {
     await start({});
     expect(await logIn('aq_app', PASSWORD, 'no_such_database')).toBe('28P01');

@@ -11,7 +11,8 @@ import { isPrivateSocket } from '../frontend/private-socket.ts';
 export function loadAccessOf({ auth, tls }: Config): LoadedAccess | undefined {
   const { type, hbaFile, identFile } = auth;
   if (type !== 'hba' || hbaFile === undefined) return undefined;
-  return loadAccess({ hbaFile, identFile, canVerify: tls.client.ca !== undefined && tls.client.mode !== 'disable' });
+  const canVerify = tls.client.ca !== undefined && tls.client.mode !== 'disable';
+  return loadAccess({ hbaFile, identFile, canVerify, isPgbouncer: auth.as === 'pgbouncer' });
 }
 
 /** @throws Error that lists every problem in the files */

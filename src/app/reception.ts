@@ -93,12 +93,26 @@ export class Reception {
       isPgbouncer: auth.as === 'pgbouncer',
       asks: (database) => authQuery.asks(database),
       lookUp: !hasAuthQuery(config) ? undefined : (user, database) => authQuery.lookUp(user, database),
+      lookUpForConsole: (user) => this.lookUpForConsole(user),
       onProven: (proven) => {
+        // Of the console: no server is logged in to by it.
+        if (proven.database === undefined && proven.isFromQuery) return;
         if (!credentials.learn(proven)) return;
         directory.credentialsChanged(proven.user);
         worker?.channel.tell('proven', proven);
       },
     };
+  }
+
+  /**
+   * As in PgBouncer, where auth_dbname says which server knows them; but not administrators: who can create a role there must not
+   * become the operator of Weir.
+   */
+  private async lookUpForConsole(user: string): Promise<string | undefined> {
+    const { authQuery, config } = this.parts;
+    const { as, dbname } = config().auth;
+    if (as !== 'pgbouncer' || dbname === undefined || consoleRoleOf(user, config()) !== 'stats') return undefined;
+    return authQuery.lookUp(user, dbname);
   }
 
   listenerOptions(): ListenerOptions {

@@ -29,6 +29,8 @@ export interface AuthOptions {
    * undefined: no such user, or one who may not log in with a password now. Rejects with LookUpFailed.
    */
   readonly lookUp?: ((user: string, database: string) => Promise<string | undefined>) | undefined;
+  /** The same for a user who wants the admin console. Absent: auth.file alone counts there. */
+  readonly lookUpForConsole?: ((user: string) => Promise<string | undefined>) | undefined;
   /** auth.as: pgbouncer. Absent: false. */
   readonly isPgbouncer?: boolean;
   /** Whether auth.query is asked about users who want that database. Absent: never. */
@@ -94,9 +96,9 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
 async function stored(options: AuthOptions, { user, database }: Exchange): Promise<Found | undefined> {
   const text = options.users(user);
   if (text !== undefined) return { text, isFromQuery: false };
-  if (options.lookUp === undefined || database === undefined) return undefined;
+  const { lookUp, lookUpForConsole } = options;
   // '': the user has no password.
-  const answer = await options.lookUp(user, database);
+  const answer = await (database === undefined ? lookUpForConsole?.(user) : lookUp?.(user, database));
   return answer === undefined ? undefined : { text: answer, isFromQuery: true };
 }
 

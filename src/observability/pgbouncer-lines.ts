@@ -51,5 +51,8 @@ function reserveLines({ reason, database, user, from, to }: Fields): string[] {
 export function transportWords(message: string): string {
   if (/\b(?:ENOTFOUND|EAI_AGAIN)\b/.test(message)) return 'server DNS lookup failed';
   if (message.startsWith('timed out')) return 'connect timeout';
+  // OpenSSL's words, where Node says only why.
+  const untrusted = /^TLS with the server failed: (.*(?:certificate|altnames).*)$/s.exec(message)?.[1];
+  if (untrusted !== undefined) return `TLS handshake failed: certificate verify failed: ${untrusted}`;
   return message.startsWith('cannot connect') ? 'connect failed' : message;
 }

@@ -69,6 +69,10 @@ it.each([
   ['cannot connect: getaddrinfo ENOTFOUND db.example', 'server DNS lookup failed'],
   ['cannot connect: getaddrinfo EAI_AGAIN db.example', 'server DNS lookup failed'],
   ['cannot connect: connect ECONNREFUSED 127.0.0.1:1', 'connect failed'],
+  [
+    'TLS with the server failed: self-signed certificate in certificate chain',
+    'TLS handshake failed: certificate verify failed: self-signed certificate in certificate chain',
+  ],
   ['timed out after 5000 ms', 'connect timeout'],
   ['log-in was cut short: the connection was closed', 'log-in was cut short: the connection was closed'],
 ])('%s: %s', (message, words) => {

@@ -45,6 +45,27 @@ describe('trust', () => {
   });
 });
 
+it('the console asks for its users where that is possible', async () => {
+  const options: Partial<AuthOptions> = {
+    ...asked,
+    type: 'plain',
+    lookUpForConsole: (user) => Promise.resolve(user === 'stats' ? 'good' : undefined),
+  };
+  const onConsole = (user: string, more: Partial<AuthOptions> = options): Promise<string> =>
+    nameOf(
+      createAuthenticator({ users: () => undefined, isPgbouncer: true, type: 'plain', ...more }).authenticate({
+        ...{ user, database: undefined, databaseNames: ['weir'], replication: undefined, hasTls: false },
+        ...{ remoteAddress: '127.0.0.1', certificate: undefined, channelBinding: () => undefined },
+        send: () => undefined,
+        receive: () => Promise.resolve(Buffer.from('good\0')),
+      }),
+    );
+  expect(await onConsole('stats')).toBe('ok');
+  expect(await onConsole('stats', { lookUpForConsole: () => Promise.resolve('other') })).toBe('authentication_failed');
+  expect(await onConsole('bob')).toBe('authentication_failed');
+  expect(await onConsole('stats', asked)).toBe('authentication_failed');
+});
+
 describe('an unknown user', () => {
   it('is told so if auth.query was asked, and only then', async () => {
     expect(await nameOf(tryAs('dan', { ...asked, type: 'md5' }))).toBe('no_such_user');

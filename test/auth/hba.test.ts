@@ -42,6 +42,31 @@ const problems = (hba: string, ident?: string, canVerify = true): string => {
   return 'problems' in loaded ? loaded.problems.join('\n') : '';
 };
 
+describe('a file of PgBouncer', () => {
+  const loadAs = (hba: string, isPgbouncer: boolean): ReturnType<typeof loadAccess> =>
+    loadAccess({ hbaFile: save('hba.conf', hba), identFile: undefined, canVerify: false, isPgbouncer });
+  const file = 'host tmp ann,bob , carl\t10.0.0.0/8 md5\nhost "all" "all" 19.0.0.0/8 cert\nlocal all all cert';
+
+  it('may have blanks before a comma, and cert with host; who needs a certificate is refused', () => {
+    const loaded = loadAs(file.replace(/\nlocal.*/, ''), true);
+    if ('problems' in loaded) throw new Error(loaded.problems.join('\n'));
+    expect(
+      loaded.access.rules.map(({ users, method }) => [users.map((each) => 'name' in each && each.name), method]),
+    ).toEqual([
+      [['ann', 'bob', 'carl'], 'md5'],
+      [['all'], 'cert'],
+    ]);
+    expect(loaded.access.warnings).toEqual([
+      'hba.conf:2: certificates of clients cannot be checked without tls.client.ca: who comes by this line is refused',
+    ]);
+  });
+
+  it('has the same problems as in PostgreSQL otherwise', () => {
+    expect(loadAs(file, true)).toEqual({ problems: ['hba.conf:3: cert is possible with hostssl only'] });
+    expect(loadAs(file, false)).toMatchObject({ problems: { length: 3 } });
+  });
+});
+
 interface Who {
   readonly from?: string | null;
   readonly tls?: boolean;

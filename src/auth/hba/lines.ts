@@ -14,6 +14,8 @@ export interface Line {
 }
 
 export interface Lines {
+  /** As PgBouncer, a comma after blanks goes on with the field: `ann , bob`. */
+  readonly isPgbouncer: boolean;
   readonly lines: Line[];
   readonly problems: string[];
 }
@@ -22,8 +24,8 @@ export interface Lines {
 const deepestInclude = 10;
 const longestFileBytes = 16 * 1024 * 1024;
 
-export function readLines(file: string): Lines {
-  const found: Lines = { lines: [], problems: [] };
+export function readLines(file: string, isPgbouncer = false): Lines {
+  const found: Lines = { isPgbouncer, lines: [], problems: [] };
   readInto(found, file, basename(file), 0);
   return found;
 }
@@ -33,7 +35,7 @@ function readInto(found: Lines, file: string, place: string, depth: number, isOp
   if (text === undefined) return;
   for (const { line, number } of joined(text)) {
     const here = `${basename(file)}:${number}`;
-    const parsed = fieldsOf(line);
+    const parsed = fieldsOf(line, found.isPgbouncer);
     if ('problem' in parsed) found.problems.push(`${here}: ${parsed.problem}`);
     else if (parsed.fields.length > 0) add(found, file, here, parsed.fields, depth);
   }

@@ -21,14 +21,16 @@ export interface AccessFiles {
   readonly identFile: string | undefined;
   /** tls.client.ca is set: certificates of clients can be checked. */
   readonly canVerify: boolean;
+  /** auth.as: pgbouncer: files that PgBouncer reads are read, and mean the same. Absent: false. */
+  readonly isPgbouncer?: boolean;
 }
 
 /** Either the rules and maps, or all problems of both files. */
 export type LoadedAccess = { readonly access: Access } | { readonly problems: readonly string[] };
 
-export function loadAccess({ hbaFile, identFile, canVerify }: AccessFiles): LoadedAccess {
-  const { lines, problems } = readLines(hbaFile);
-  const rules = parseRules(lines, problems);
+export function loadAccess({ hbaFile, identFile, canVerify, isPgbouncer = false }: AccessFiles): LoadedAccess {
+  const { lines, problems } = readLines(hbaFile, isPgbouncer);
+  const rules = parseRules(lines, problems, isPgbouncer);
   const none: IdentFile = { maps: new Map(), problems: [] };
   const ident = identFile === undefined ? none : readIdentFile(identFile);
   for (const { place, method, map, clientCert } of rules) {
@@ -37,15 +39,26 @@ export function loadAccess({ hbaFile, identFile, canVerify }: AccessFiles): Load
       const where = identFile === undefined ? 'auth.ident_file is not set' : `there is none in ${identFile}`;
       problems.push(`${place}: map=${map}: ${where}`);
     }
-    if (!canVerify && (method === 'cert' || clientCert !== undefined)) {
+    if (!canVerify && !isPgbouncer && needsCertificate({ method, clientCert })) {
       problems.push(`${place}: certificates of clients cannot be checked without tls.client.ca`);
     }
   }
   if (problems.length === 0 && rules.length === 0) problems.push(`${hbaFile}: has no line: nobody could come in`);
   const all = [...problems, ...ident.problems];
   if (all.length > 0) return { problems: all };
-  const warnings = rules
-    .filter(({ method }) => method === 'peer')
-    .map(({ place }) => `${place}: peer: ${whyNoPeer}: who comes by this line is refused`);
+  const warnings = rules.flatMap((rule) => {
+    const why = whyRefused(rule, canVerify);
+    return why === undefined ? [] : [`${rule.place}: ${why}: who comes by this line is refused`];
+  });
   return { access: { rules, maps: ident.maps, warnings } };
+}
+
+const needsCertificate = ({ method, clientCert }: Pick<Rule, 'method' | 'clientCert'>): boolean =>
+  method === 'cert' || clientCert !== undefined;
+
+/** Undefined: somebody can come in by this line, unless it says reject. */
+function whyRefused(rule: Rule, canVerify: boolean): string | undefined {
+  if (rule.method === 'peer') return `peer: ${whyNoPeer}`;
+  if (canVerify || !needsCertificate(rule)) return undefined;
+  return 'certificates of clients cannot be checked without tls.client.ca';
 }

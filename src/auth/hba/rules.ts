@@ -49,11 +49,12 @@ export interface Connection {
 
 class LineProblem extends Error {}
 
-export function parseRules(lines: readonly Line[], problems: string[]): Rule[] {
+/** @param isPgbouncer as PgBouncer does, a line `host ... cert` is possible, and refuses who comes without TLS */
+export function parseRules(lines: readonly Line[], problems: string[], isPgbouncer = false): Rule[] {
   const rules: Rule[] = [];
   for (const line of lines) {
     try {
-      rules.push(parseRule(line));
+      rules.push(parseRule(line, isPgbouncer));
     } catch (error) {
       if (!(error instanceof LineProblem)) throw error;
       problems.push(`${line.place}: ${error.message}`);
@@ -73,7 +74,7 @@ function oneOf<T extends string>(text: string, known: readonly T[]): T | undefin
   return known.find((word) => word === text);
 }
 
-function parseRule({ place, fields }: Line): Rule {
+function parseRule({ place, fields }: Line, isPgbouncer: boolean): Rule {
   const typeText = single(fields[0], 'connection type').text;
   const type = oneOf(typeText, connectionTypes);
   if (type === undefined)
@@ -83,7 +84,7 @@ function parseRule({ place, fields }: Line): Rule {
   if (fields[2] === undefined) throw new LineProblem('ends before its users');
   const users = fields[2].map((token) => parseName(token, ['all']));
   const { origin, next } = type === 'local' ? { origin: undefined, next: 3 } : parseOrigin(fields);
-  const method = parseMethod(single(fields[next], 'method').text, type);
+  const method = parseMethod(single(fields[next], 'method').text, type, isPgbouncer);
   const options = parseOptions(fields.slice(next + 1).flat(), type, method);
   return { place, type, databases, users, origin, method, ...options };
 }
@@ -132,7 +133,7 @@ function parseOrigin(fields: Line['fields']): { origin: Origin; next: number } {
   return { origin: { kind: 'network', address, mask }, next: 5 };
 }
 
-function parseMethod(text: string, type: Rule['type']): HbaMethod {
+function parseMethod(text: string, type: Rule['type'], isPgbouncer: boolean): HbaMethod {
   if (text === 'ident' && type !== 'local') throw new LineProblem('ident: Weir asks no ident server');
   // As in PostgreSQL, ident means peer for a Unix socket.
   const method = oneOf(text === 'ident' ? 'peer' : text, hbaMethods);
@@ -140,7 +141,9 @@ function parseMethod(text: string, type: Rule['type']): HbaMethod {
     throw new LineProblem(`the method "${text}" is not supported: ${hbaMethods.join(', ')}`);
   }
   if (method === 'peer' && type !== 'local') throw new LineProblem('peer is possible with local only');
-  if (method === 'cert' && type !== 'hostssl') throw new LineProblem('cert is possible with hostssl only');
+  // Who comes without TLS has no certificate, and is refused.
+  if (method === 'cert' && type !== 'hostssl' && !(isPgbouncer && type === 'host'))
+    throw new LineProblem('cert is possible with hostssl only');
   return method;
 }
 

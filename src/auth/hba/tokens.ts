@@ -16,9 +16,10 @@ const isBlank = (letter: string): boolean => letter === ' ' || letter === '\t' |
 
 /**
  * @param line with its continuation lines
+ * @param isPgbouncer a comma after blanks does not begin another field
  * @returns the fields; none for a comment or an empty line
  */
-export function fieldsOf(line: string): Fields {
+export function fieldsOf(line: string, isPgbouncer = false): Fields {
   const fields: Token[][] = [];
   let field: Token[] | undefined;
   let at = 0;
@@ -31,7 +32,9 @@ export function fieldsOf(line: string): Fields {
     field.push(token);
     // After a comma the next token belongs to the same field, even if blanks come first.
     at = next;
-    if (line[at] !== ',') field = undefined;
+    let after = at;
+    while (isPgbouncer && after < line.length && isBlank(line[after] as string)) after++;
+    if (line[after] !== ',') field = undefined;
   }
 }
 
