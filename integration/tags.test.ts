@@ -24,6 +24,7 @@ import {
 import type { Redis, WeirConfig, WeirProcess } from './harness/index.ts';
 
 const cluster = useCluster();
+const token = 'token-of-the-tests';
 const kinds = ['one process', 'two workers', ...(hasRedis() ? ['two Weirs'] : [])];
 
 describe.each(kinds)('%s', (kind) => {
@@ -31,7 +32,7 @@ describe.each(kinds)('%s', (kind) => {
   let redis: Redis | undefined;
   const weirs: WeirProcess[] = [];
 
-  const more: WeirConfig = {};
+  const more: WeirConfig = { http_invalidate_token: token };
 
   beforeAll(async () => {
     database = await cluster.createDatabase();
@@ -170,6 +171,29 @@ describe.each(kinds)('%s', (kind) => {
       code: '22023',
       hint: expect.stringContaining('200') as string,
     });
+  });
+
+  test('POST /invalidate, in every process, with counts', async () => {
+    const clients = await connectToAll();
+    const sql = '/* weir: tags=http:1,http:all */ SELECT n FROM items WHERE id = 12';
+    await cacheInAll(clients, sql);
+    const n = await writeAround(12);
+    const post = (authorization: string, body: unknown): Promise<Response> =>
+      fetch(`http://127.0.0.1:${first().httpPort}/invalidate`, {
+        method: 'POST',
+        headers: { authorization },
+        body: JSON.stringify(body),
+      });
+    expect((await post('Bearer wrong', { tags: ['http:1'] })).status).toBe(401);
+    const response = await post(`Bearer ${token}`, { tags: ['nothing'], patterns: ['http:*'] });
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      { tags: 3, entries: kind === 'two workers' ? 2 : 1 },
+    ]);
+    await untilAllSee(clients, sql, n);
+    expect(await invalidations(first(), 'http')).toBeGreaterThan(2);
+    const shown = await askConsole<{ key: string; value: string }>(first(), 'SHOW CONFIG');
+    expect(shown.find(({ key }) => key === 'http_invalidate_token')?.value).toBe('***');
   });
 
   describe('weir_invalidate()', () => {

@@ -232,7 +232,7 @@ async function invalidate(parts: ActionParts, request: InvalidateRequest): Promi
     }
     if (!isFound) throw refused(`no database has a table ${table.schema ?? 'public'}.${table.name}`);
   }
-  return cache.invalidate(tags, 'operator', request.patterns);
+  return cache.invalidate(tags, request.by ?? 'operator', request.patterns);
 }
 
 function refused(what: string, hint?: string): WeirError {

@@ -5,6 +5,7 @@
 import type { HostPort } from '../config/config.ts';
 import type { ShutdownMode } from '../console/sources.ts';
 import { WeirError } from '../errors/errors.ts';
+import { createDoor } from './invalidate-door.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
 import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
 import type { OpenSocket } from '../systemd/types.ts';
@@ -112,6 +113,7 @@ export class Lifecycle {
       sources: this.parts.sources,
       gather: this.parts.totals,
       page: createAppPage(pageOptions, this.recorder),
+      door: createDoor(this.parts, this.current),
       serving,
       nowMs: systemClock.nowMs,
       log: this.logs.log,

@@ -25,7 +25,7 @@ export class Counts {
   /** Writes of unknown outcome. */
   undecided = 0;
   stores = 0;
-  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, around: 0, gap: 0, sql: 0 };
+  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, around: 0, gap: 0, sql: 0, http: 0 };
 
   stats(
     store: Store,

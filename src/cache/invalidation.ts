@@ -40,7 +40,7 @@ export class Invalidation {
     if (patterns.length > 0) for (const tag of table.tags()) if (matchesAny(patterns, tag)) named.add(tag);
     const states = [...named].map((tag) => table.state(tag));
     // Nobody reads the count of the others, and it takes a look at every entry.
-    const entries = by === 'operator' ? store.removeOf(states) : 0;
+    const entries = by === 'operator' || by === 'http' ? store.removeOf(states) : 0;
     for (const state of states) {
       state.writtenNow(by === 'catalog');
       table.bump(state);

@@ -179,7 +179,7 @@ export interface ResultCache {
 }
 
 /** Who asked for an invalidation that is no write through Weir. 'around': it was written without Weir. */
-export type InvalidatedBy = 'operator' | 'catalog' | 'around';
+export type InvalidatedBy = 'operator' | 'catalog' | 'around' | 'http';
 
 export interface Invalidated {
   /** Tables and tags of clients; with patterns, those that match in this process or are known to the store that is shared. */
@@ -216,7 +216,7 @@ export interface CacheStats extends PeerFigures {
   readonly evictions: number;
   /** Invalid values in Redis: counted as misses, and removed. */
   readonly malformed: number;
-  /** By source: local, peer, operator, catalog, around, gap, sql. */
+  /** By source: local, peer, operator, catalog, around, gap, sql, http. */
   readonly invalidations: Readonly<Record<string, number>>;
   /** Cached answers may be shown: always if no store is shared. */
   readonly hasLease: boolean;

@@ -47,11 +47,12 @@ function isOpen(dir: string): boolean {
   return (statSync(dir).mode & mayEnter) !== 0 && (above === dir || isOpen(above));
 }
 
-function passwordsIn({ databases, cache, budget }: Config): string[] {
+function passwordsIn({ databases, cache, budget, httpInvalidateToken }: Config): string[] {
   const ofNodes = [...databases.values()].flatMap(({ primary, replicas }) =>
     [primary, ...replicas].map(({ password }) => password),
   );
-  return [...ofNodes, passwordOf(cache.redis), passwordOf(budget.redis)].filter((password) => !!password) as string[];
+  const others = [passwordOf(cache.redis), passwordOf(budget.redis), httpInvalidateToken];
+  return [...ofNodes, ...others].filter((password) => !!password) as string[];
 }
 
 function passwordOf(url: string | undefined): string | undefined {

@@ -3,9 +3,18 @@
  * settings-pools.ts.
  */
 import type { Rows } from './setting.ts';
+import type { Parsed, ValueType } from './values.ts';
 import { setting } from './setting.ts';
 import { workers } from './workers.ts';
 import { boolean, fileMode, hostPort, list, oneOf, optional, size, string } from './values.ts';
+
+/** As a header can carry it, and too long to be guessed. */
+function token(): ValueType<string> {
+  const allowed = 'a text of 16 to 200 letters, digits and . _ ~ + / = -';
+  const parse = (raw: unknown): Parsed<string> =>
+    typeof raw === 'string' && /^[\w.~+/=-]{16,200}$/.test(raw) ? { value: raw } : { refused: `is not ${allowed}` };
+  return { name: 'string', allowed, parse, parseText: (text) => parse(text.trim()), format: () => '***' };
+}
 
 export const listeningRows = {
   listen: setting(
@@ -77,6 +86,13 @@ export const listeningRows = {
     'auto',
     'reload',
     'The page at / of the HTTP side: `full` names clients and shows texts of statements, `figures` does not, `off`: there is none. `auto`: `full` for who asks over a loopback address and no proxy, `figures` for others (docs/page.md).',
+  ),
+  http_invalidate_token: setting(
+    'httpInvalidateToken',
+    optional(token()),
+    undefined,
+    'reload',
+    'With this token programs may POST /invalidate to the HTTP side (docs/tags.md); null: there is no such path.',
   ),
   workers: setting(
     'workers',

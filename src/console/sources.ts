@@ -106,6 +106,8 @@ export interface InvalidateRequest {
   /** Tags that clients named, without the prefix `t:`. */
   readonly tags: readonly string[];
   readonly patterns: readonly string[];
+  /** Absent: an operator. */
+  readonly by?: 'http';
   readonly all: boolean;
 }
 

@@ -1,14 +1,16 @@
 /**
  * The HTTP server: /metrics, /healthz, /readyz, /scale, /stats.json and the page at / (page/). Only GET and HEAD,
- * without authentication: it reads figures and changes nothing, and should listen on an address that only operators can
- * reach. Made by the app.
+ * without authentication: they read figures and change nothing, and it should listen on an address that only operators can
+ * reach. POST /invalidate wants a token (invalidate-door.ts). Made by the app.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
+import { json, plain, type Answer } from './http-answer.ts';
 import { isKnownHost } from './http-host.ts';
+import { answerInvalidate, type InvalidateDoor } from './invalidate-door.ts';
 import type { Metrics } from './metrics.ts';
 import type { Page } from './page/page.ts';
 import { readiness } from './readiness.ts';
@@ -30,6 +32,7 @@ export interface HttpOptions {
   serving(): ServingState;
   /** For people. */
   readonly page: Page;
+  readonly door: InvalidateDoor;
   /** Monotonic time in ms. */
   nowMs(): number;
   readonly log: Log;
@@ -42,16 +45,6 @@ export interface HttpServer {
   accept(socket: Socket): void;
   close(): Promise<void>;
 }
-
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const plain = 'text/plain; charset=utf-8';
-const json = 'application/json; charset=utf-8';
 
 export function createHttpServer(options: HttpOptions): HttpServer {
   const server = createServer(
@@ -141,17 +134,19 @@ async function answerTo(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<Answer | undefined> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
+  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  const token = path === '/invalidate' ? options.door.token() : undefined;
+  if (token === undefined && request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, type: plain, body: 'only GET\n', headers: { Allow: 'GET, HEAD' } };
   }
   const { metrics } = options;
-  const path = (request.url ?? '').split('?', 1)[0] ?? '';
   const { host } = request.headers;
   // Health checks are exempt: they reveal little, and load balancers send all kinds of host names.
   if (path !== '/healthz' && path !== '/readyz' && !isKnownHost(host, [...options.hosts(), options.listen.host])) {
     const body = 'not a name of this Weir: ask by IP address, or add the name to the setting http_hosts\n';
     return { status: 421, type: plain, body };
   }
+  if (token !== undefined) return answerInvalidate(options.door, token, request);
   switch (path) {
     case '/metrics':
       return { status: 200, type: metrics.contentType, body: await metrics.text() };

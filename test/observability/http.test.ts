@@ -4,6 +4,7 @@
  */
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { patternProblem } from '../../src/cache/tag-pattern.ts';
 import { createHttpServer } from '../../src/observability/http.ts';
 import type { HttpServer } from '../../src/observability/http.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
@@ -18,6 +19,8 @@ let http: HttpServer;
 let port: number;
 let state: ServingState;
 const logged: string[] = [];
+let token: string | undefined;
+const asked: unknown[] = [];
 
 /** The real one has a test of its own: page/feed.test.ts. */
 const page: Page = {
@@ -34,6 +37,14 @@ const make = (listenPort: number): HttpServer =>
     metrics,
     sources,
     page,
+    door: {
+      token: () => token,
+      patternProblem,
+      invalidate: (tags, patterns) => {
+        asked.push([tags, patterns]);
+        return Promise.resolve({ tags: 2, entries: 3, notices: [] });
+      },
+    },
     hosts: () => ['weir.example.com'],
     serving: () => state,
     nowMs: () => 1000,
@@ -41,6 +52,8 @@ const make = (listenPort: number): HttpServer =>
   });
 
 beforeEach(async () => {
+  token = undefined;
+  asked.length = 0;
   sources = { ...fakeSources() };
   state = { isListening: true, isDraining: false };
   metrics = createMetrics(sources);
@@ -194,5 +207,70 @@ describe('http', () => {
     await new Promise((resolve) => socket.once('connect', resolve));
     await second.close();
     socket.destroy();
+  });
+});
+
+describe('POST /invalidate', () => {
+  const secret = 'a-token-that-is-long-enough';
+  const post = (body: string, authorization = `Bearer ${secret}`): Promise<Response> =>
+    get('/invalidate', { method: 'POST', body, headers: { authorization } });
+
+  it('is not there without a token in the configuration', async () => {
+    expect((await post('{"tags":["a"]}')).status).toBe(405);
+    expect((await get('/invalidate')).status).toBe(404);
+  });
+
+  it('invalidates tags and patterns, and says how many there were', async () => {
+    token = secret;
+    const response = await post('{"tags":["users","user:1"],"patterns":["cart:*"]}');
+    expect([response.status, await response.json()]).toEqual([200, { tags: 2, entries: 3 }]);
+    expect(asked).toEqual([[['users', 'user:1'], ['cart:*']]]);
+  });
+
+  it('wants POST, and the token', async () => {
+    token = secret;
+    const wrong = await get('/invalidate');
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST']);
+    for (const header of ['', secret, `Basic ${secret}`, 'Bearer', `Bearer ${secret}x`, `Bearer ${secret.slice(1)}`]) {
+      const refused = await post('{"tags":["a"]}', header);
+      expect([header, refused.status, refused.headers.get('www-authenticate')]).toEqual([header, 401, 'Bearer']);
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['', 'not JSON'],
+    ['{"tags":', 'not JSON'],
+    ['[]', 'not a JSON object'],
+    ['null', 'not a JSON object'],
+    ['{}', 'names no tags'],
+    ['{"tags":[]}', 'names no tags'],
+    ['{"tags":"a"}', '"tags" is not a list'],
+    ['{"tags":[1]}', '"tags" is not a list'],
+    ['{"tags":[""]}', '"tags" is not a list'],
+    [JSON.stringify({ tags: ['x'.repeat(201)] }), '"tags" is not a list'],
+    [JSON.stringify({ patterns: Array.from({ length: 65 }, String) }), '"patterns" is not a list'],
+    ['{"patterns":["*a*b*c*d*e*"]}', 'a pattern has more than 5 stars'],
+    ['{"tags":["a"],"all":true}', 'nothing else'],
+  ])('refuses the body %s', async (body, why) => {
+    token = secret;
+    const response = await post(body);
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(why)]);
+    expect(asked).toEqual([]);
+  });
+
+  it('refuses a large body, also one whose length is not said, and serves on', async () => {
+    token = secret;
+    expect((await post(' '.repeat(70_000))).status).toBe(413);
+    const body = new ReadableStream({
+      start(controller) {
+        for (let i = 0; i < 70; i++) controller.enqueue(Buffer.alloc(1_000, ' '));
+        controller.close();
+      },
+    });
+    const headers = { authorization: `Bearer ${secret}` };
+    const streamed = await get('/invalidate', { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
+    expect(streamed.status).toBe(413);
+    expect((await post('{"tags":["a"]}')).status).toBe(200);
   });
 });

@@ -99,7 +99,15 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
   const filled = {
     ...{ ...cache, entries: roll(99), bytes: roll(9999), hits: roll(999), hitsSecondLevel: roll(99) },
     ...{ misses: roll(999), stores: roll(99), evictions: roll(99), malformed: roll(9) },
-    invalidations: { local: roll(99), peer: roll(99), operator: roll(9), catalog: roll(9), gap: roll(9), sql: roll(9) },
+    invalidations: {
+      local: roll(99),
+      peer: roll(99),
+      operator: roll(9),
+      catalog: roll(9),
+      gap: roll(9),
+      sql: roll(9),
+      http: roll(9),
+    },
   };
   const prepared = [
     { database: 'shop', user: 'app', query: 'SELECT $1', clients: roll(9), servers: roll(9) },
@@ -292,7 +300,7 @@ const expected: Readonly<Record<string, Columns>> = {
   PEER_POOLS: columns({ own: 'peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login' }),
   CACHE: columns({
     sum: `entries bytes max_bytes hits hits_second_level misses stores evictions invalidations_local invalidations_peer
-      invalidations_operator invalidations_catalog invalidations_gap invalidations_sql malformed_entries`,
+      invalidations_operator invalidations_catalog invalidations_gap invalidations_sql invalidations_http malformed_entries`,
     between: 'hit_ratio',
     same: 'redis redis_problem workers workers_problem',
   }),

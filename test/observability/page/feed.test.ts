@@ -54,6 +54,11 @@ beforeEach(async () => {
   const page = createPage({ ...options, setting: () => setting });
   const listen = { host: '127.0.0.1', port: 0 };
   http = createHttpServer({
+    door: {
+      token: () => undefined,
+      patternProblem: () => undefined,
+      invalidate: () => Promise.reject(new Error('off')),
+    },
     listen,
     metrics,
     sources,
