@@ -148,7 +148,7 @@ const preparedStatements = ['PREPARED', 'PREPARED_STATEMENTS'].map((name) =>
 );
 
 const cached = columnsOf<CacheStats>();
-const invalidationSources = ['local', 'peer', 'operator', 'catalog', 'gap', 'sql', 'http'];
+const invalidationSources = ['local', 'peer', 'operator', 'catalog', 'gap', 'sql', 'http', 'around'];
 
 const cache = show<CacheStats>(
   'CACHE',

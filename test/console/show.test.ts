@@ -92,7 +92,7 @@ describe('columns', () => {
       ),
     );
     expect(columnsOf('CACHE')).toEqual(
-      'entries bytes max_bytes hits hits_second_level misses hit_ratio stores evictions invalidations_local invalidations_peer invalidations_operator invalidations_catalog invalidations_gap invalidations_sql invalidations_http malformed_entries redis redis_problem workers workers_problem'.split(
+      'entries bytes max_bytes hits hits_second_level misses hit_ratio stores evictions invalidations_local invalidations_peer invalidations_operator invalidations_catalog invalidations_gap invalidations_sql invalidations_http invalidations_around malformed_entries redis redis_problem workers workers_problem'.split(
         ' ',
       ),
     );

@@ -300,7 +300,7 @@ const expected: Readonly<Record<string, Columns>> = {
   PEER_POOLS: columns({ own: 'peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login' }),
   CACHE: columns({
     sum: `entries bytes max_bytes hits hits_second_level misses stores evictions invalidations_local invalidations_peer
-      invalidations_operator invalidations_catalog invalidations_gap invalidations_sql invalidations_http malformed_entries`,
+      invalidations_operator invalidations_catalog invalidations_gap invalidations_sql invalidations_http invalidations_around malformed_entries`,
     between: 'hit_ratio',
     same: 'redis redis_problem workers workers_problem',
   }),
