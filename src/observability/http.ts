@@ -3,12 +3,12 @@
  * without authentication: they read figures and change nothing, and it should listen on an address that only operators can
  * reach. POST /invalidate wants a token (invalidate-door.ts). Made by the app.
  */
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
 import { json, plain, type Answer } from './http-answer.ts';
+import { HttpConnections, usualBounds } from './http-connections.ts';
 import { isKnownHost } from './http-host.ts';
 import { answerInvalidate, type InvalidateDoor } from './invalidate-door.ts';
 import type { Metrics } from './metrics.ts';
@@ -46,23 +46,14 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-export function createHttpServer(options: HttpOptions): HttpServer {
-  const server = createServer(
-    { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 65_000 },
-    (request, response) => void respond(options, request, response),
-  );
-  server.maxConnections = 256;
-  // Not HTTP: closes this connection only.
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-    else socket.destroy();
-  });
+export function createHttpServer(options: HttpOptions, bounds = usualBounds): HttpServer {
+  const connections = new HttpConnections(bounds, (request, response) => void respond(options, request, response));
   return {
-    listen: () => listen(server, options),
-    accept: (socket) => void server.emit('connection', socket),
+    listen: () => listen(connections.server, options),
+    accept: (socket) => connections.accept(socket),
     close: () => {
       options.page.close();
-      return close(server);
+      return connections.close();
     },
   };
 }
@@ -89,20 +80,6 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): stri
   if (error.code === 'EACCES') return `${where}: not permitted; ports below 1024 need privileges`;
   if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') return `${where}: no such address on this machine`;
   return `${where}: ${error.message}`;
-}
-
-function close(server: Server): Promise<void> {
-  if (!server.listening) {
-    // Of a worker, which serves connections without listening.
-    server.closeIdleConnections();
-    return Promise.resolve();
-  }
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-    // A client that does not read its answer must not delay the end of the process.
-    setTimeout(() => server.closeAllConnections(), 1_000).unref();
-  });
 }
 
 async function respond(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,15 +2,17 @@
  * The HTTP port: its paths, health and readiness, and requests that are malformed or too large. Fails if one of them gets
  * another status.
  */
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { patternProblem } from '../../src/cache/tag-pattern.ts';
 import { createHttpServer } from '../../src/observability/http.ts';
-import type { HttpServer } from '../../src/observability/http.ts';
+import type { HttpOptions, HttpServer } from '../../src/observability/http.ts';
+import { usualBounds, type HttpBounds } from '../../src/observability/http-connections.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';
 import type { ServingState, StatsSources } from '../../src/observability/types.ts';
 import type { Page } from '../../src/observability/page/page.ts';
+import { until } from '../../integration/harness/until.ts';
 import { fakeNode, fakeSources } from '../console/fakes.ts';
 
 let sources: StatsSources;
@@ -31,25 +33,27 @@ const page: Page = {
   close: () => undefined,
 };
 
-const make = (listenPort: number): HttpServer =>
-  createHttpServer({
-    listen: { host: '127.0.0.1', port: listenPort },
-    metrics,
-    sources,
-    page,
-    door: {
-      token: () => token,
-      patternProblem,
-      invalidate: (tags, patterns) => {
-        asked.push([tags, patterns]);
-        return Promise.resolve({ tags: 2, entries: 3, notices: [] });
-      },
+const make = (listenPort: number, bounds?: Partial<HttpBounds>): HttpServer =>
+  createHttpServer(optionsFor(listenPort), { ...usualBounds, ...bounds });
+
+const optionsFor = (listenPort: number): HttpOptions => ({
+  listen: { host: '127.0.0.1', port: listenPort },
+  metrics,
+  sources,
+  page,
+  door: {
+    token: () => token,
+    patternProblem,
+    invalidate: (tags, patterns) => {
+      asked.push([tags, patterns]);
+      return Promise.resolve({ tags: 2, entries: 3, notices: [] });
     },
-    hosts: () => ['weir.example.com'],
-    serving: () => state,
-    nowMs: () => 1000,
-    log: (_level, event, message) => void logged.push(`${event} ${message}`),
-  });
+  },
+  hosts: () => ['weir.example.com'],
+  serving: () => state,
+  nowMs: () => 1000,
+  log: (_level, event, message) => void logged.push(`${event} ${message}`),
+});
 
 beforeEach(async () => {
   token = undefined;
@@ -272,5 +276,89 @@ describe('POST /invalidate', () => {
     const streamed = await get('/invalidate', { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
     expect(streamed.status).toBe(413);
     expect((await post('{"tags":["a"]}')).status).toBe(200);
+  });
+});
+
+describe('http connections', () => {
+  const sockets: Socket[] = [];
+  const others: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    for (const close of others.splice(0)) await close();
+  });
+
+  /** A port of its own; `isPassed`: connections are accepted elsewhere and passed on, as to a worker. */
+  async function portOf(isPassed: boolean, bounds: Partial<HttpBounds>): Promise<number> {
+    const server = make(0, bounds);
+    others.push(() => server.close());
+    if (!isPassed) return server.listen();
+    const elsewhere = createServer((socket) => server.accept(socket));
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    others.push(() => new Promise((resolve) => elsewhere.close(resolve)));
+    return (elsewhere.address() as AddressInfo).port;
+  }
+
+  function open(to: number, text = ''): Socket {
+    const socket = connect(to, '127.0.0.1', () => void socket.write(text)).on('error', () => {});
+    sockets.push(socket);
+    return socket;
+  }
+
+  const ended = (socket: Socket): Promise<unknown> =>
+    new Promise((resolve) => socket.once('close', () => resolve(true)).resume());
+
+  const ask = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+  for (const isPassed of [false, true]) {
+    const where = isPassed ? 'of a worker' : 'of one process';
+
+    it(`${where} end when no request comes`, async () => {
+      const to = await portOf(isPassed, { headersMs: 50, requestMs: 100, checkMs: 10 });
+      expect(await ended(open(to))).toBe(true);
+      expect(await ended(open(to, 'GET / HTTP/1.1\r\nHo'))).toBe(true);
+    });
+
+    it(`${where} are bounded in number, and those that wait for a next request make room`, async () => {
+      const to = await portOf(isPassed, { mostConnections: 2 });
+      const kept = [open(to, ask), open(to, ask)];
+      await Promise.all(kept.map((socket) => new Promise((resolve) => socket.once('data', resolve))));
+      const gone = kept.map(ended);
+      expect(await ended(open(to))).toBe(true);
+      await Promise.all(gone);
+      expect((await fetch(`http://127.0.0.1:${to}/healthz`)).status).toBe(200);
+    });
+
+    it(`${where} end when the client asks on without reading, and cost few answers`, async () => {
+      let rendered = 0;
+      const { text } = metrics;
+      Object.assign(metrics, { text: () => (rendered++, text.call(metrics)) });
+      const to = await portOf(isPassed, {});
+      expect(await ended(open(to, ask.repeat(1000)))).toBe(true);
+      expect(rendered).toBeLessThanOrEqual(4);
+    });
+
+    it(`${where} serve one request after the other`, async () => {
+      const socket = open(await portOf(isPassed, {}));
+      for (let i = 0; i < 50; i++) {
+        const answered = new Promise((resolve) => socket.once('data', resolve));
+        socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+        expect(String(await answered)).toMatch(/^HTTP\/1.1 200 /);
+      }
+    });
+  }
+
+  it('end when the client does not read its answer', async () => {
+    Object.assign(metrics, { text: () => Promise.resolve('x'.repeat(50_000_000)) });
+    const server = make(0, { stuckMs: 100 });
+    others.push(() => server.close());
+    let passed: Socket | undefined;
+    const elsewhere = createServer((socket) => {
+      passed = socket;
+      server.accept(socket);
+    });
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    others.push(() => new Promise((resolve) => elsewhere.close(resolve)));
+    open((elsewhere.address() as AddressInfo).port, ask).pause();
+    await until('the end of the connection', () => passed?.destroyed === true, { intervalMs: 5 });
   });
 });
