@@ -7,6 +7,7 @@ import { AuthQueryConnection } from '../backend/auth-query-connection.ts';
 import type { ServerLink } from '../backend/login.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
+import { explained } from './advice.ts';
 import { PublicationChanged } from './publication.ts';
 import { Reader, type ReaderOptions } from './reader.ts';
 import type { AskServer, DecodingState } from './types.ts';
@@ -104,8 +105,9 @@ export class Decoding {
     }
   }
 
-  private failed({ message }: Error): void {
+  private failed(error: Error): void {
     const { database, log } = this.options;
+    const message = explained(error);
     this.stateNow = 'failed';
     if (message === this.problem) return;
     this.problem = message;
