@@ -318,6 +318,24 @@ describe('what cannot be seen is not cached', () => {
     await cached(client, sql);
   });
 
+  test('while a transaction is open that may have written before, whatever the role has set', async () => {
+    const set = ['statement_timeout', 'lock_timeout'].map(
+      (name) => `ALTER ROLE ${users.monitor} SET ${name} = '500ms'`,
+    );
+    await around([...set, `ALTER ROLE ${users.monitor} SET default_transaction_read_only = on`].join('; '));
+    const writer = await connectPg(cluster.url(cluster.primary, { user: users.app, database }));
+    await writer.query('BEGIN; UPDATE counter SET n = n + 1 WHERE id = 1');
+    await start();
+    const client = await connect();
+    await problem(/waits for the end of the transactions that were open/);
+    await neverCached(client, sql, /not seen|not cached/);
+    await writer.query('COMMIT');
+    await reading();
+    await around(`ALTER ROLE ${users.monitor} RESET ALL`);
+    expect((await decoding()).problem).toBeNull();
+    expect(await cached(client, sql)).toEqual(await cluster.query(sql, { database }));
+  });
+
   const wrong: readonly [string, string, string, RegExp][] = [
     [
       'a role that may not read the WAL',

@@ -38,13 +38,18 @@ const maxMessages = 200_000;
 /** Of the longest lag that is allowed. */
 const proofsPerLag = 4;
 
+/** If the slot is not made by then, SHOW DECODING says why. */
+const sayAfterMs = 3_000;
+const waiting =
+  'waits for the end of the transactions that were open when it began: pg_stat_activity, backend_xid IS NOT NULL, and pg_prepared_xacts';
+
 const parameters = {
   search_path: 'pg_catalog, pg_temp',
   client_encoding: 'UTF8',
   application_name: 'weir decoding',
-  // Neither waits for, nor holds up, those who change tables.
-  lock_timeout: '1s',
 };
+/** Of the connection that adds tables: neither waits long for, nor holds up, those who change them. The slot waits as long as it must. */
+const asksOnly = { ...parameters, lock_timeout: '1s', default_transaction_read_only: 'off' };
 
 export class Decoding {
   private readonly options: DecodingOptions;
@@ -111,32 +116,35 @@ export class Decoding {
     this.stateNow = 'failed';
     if (message === this.problem) return;
     this.problem = message;
-    log(
-      'warn',
-      'decoding_failed',
-      `writes around Weir are not seen, so nothing is answered from the cache: ${message}`,
-      {
-        database,
-      },
-    );
+    const what = 'writes around Weir are not seen, so nothing is answered from the cache';
+    log('warn', 'decoding_failed', `${what}: ${message}`, { database });
   }
 
   /** Until it is lost or stopped. @param began called when it reads */
   private async readFrom(node: NodeConfig, began: () => void): Promise<void> {
     const { connect } = this.options;
-    const asking = new AuthQueryConnection(await connect(node, parameters), maxMessages);
+    const asking = new AuthQueryConnection(await connect(node, asksOnly), maxMessages);
     const ask: AskServer = (sql, values, maxRows) =>
       asking.ask(sql, values, maxRows, AbortSignal.any([this.stopping.signal, AbortSignal.timeout(answerWithinMs)]));
     try {
-      const link = await connect(node, { ...parameters, replication: 'database' });
-      await this.readWith(link, ask, began);
+      const link = await connect(node, {
+        ...parameters,
+        lock_timeout: '0',
+        statement_timeout: '0',
+        replication: 'database',
+      });
+      await this.readWith(node, link, ask, began);
     } finally {
       asking.close();
     }
   }
 
-  private async readWith(link: ServerLink, ask: AskServer, began: () => void): Promise<void> {
-    const { publication, clock, maxLagMs, wrote } = this.options;
+  private async readWith(node: NodeConfig, link: ServerLink, ask: AskServer, began: () => void): Promise<void> {
+    const { publication, clock, maxLagMs, wrote, primary } = this.options;
+    const isPrimary = (): boolean => {
+      const now = primary();
+      return now?.host === node.host && now.port === node.port;
+    };
     let lose: (error: Error) => void = () => undefined;
     const lost = new Promise<never>((_, reject) => (lose = reject));
     const stopped = (): void => lose(new Error('stopped'));
@@ -152,15 +160,18 @@ export class Decoding {
     };
     const slot = `weir_${link.processId}_${++this.slots}`;
     const proofEveryMs = maxLagMs / proofsPerLag;
-    const reader = new Reader({ publication, slot, ask, stream, clock, proofEveryMs, wrote, proven });
+    const reader = new Reader({ publication, slot, ask, stream, clock, proofEveryMs, isPrimary, wrote, proven });
     this.reader = reader;
+    const slow = setTimeout(() => (this.problem = waiting), sayAfterMs).unref();
     try {
       if (this.isStopped) stopped();
       const tables = await Promise.race([reader.begin(), lost]);
       began();
+      clearTimeout(slow);
       this.began(tables);
       await Promise.race([reader.read(), lost]);
     } finally {
+      clearTimeout(slow);
       this.stopping.signal.removeEventListener('abort', stopped);
       this.reader = undefined;
       reader.stop();

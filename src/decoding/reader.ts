@@ -20,6 +20,8 @@ export interface ReaderOptions {
   readonly clock: Clock;
   /** Longest time between two proofs. */
   readonly proofEveryMs: number;
+  /** False: other servers have newer commits. */
+  isPrimary(): boolean;
   /** Resolves when nobody shows answers any more that lack it. Undefined: any table may have been written. */
   wrote(relations: ReadonlySet<number> | undefined): Promise<void>;
   /** All commits that anybody could see at this moment (monotonic ms) have been told. */
@@ -93,6 +95,7 @@ export class Reader {
   private async pass(): Promise<void> {
     this.hasNews = false;
     if (this.proofs.dueInMs === 0) {
+      if (!this.options.isPrimary()) throw new Error('another server is the primary');
       await this.publication.addTables();
       await this.proofs.begin(() => this.publication.check());
     }

@@ -24,6 +24,7 @@ class FakePrimary {
   heard = 0;
   reader!: Reader;
   isSilent = false;
+  isPrimary = true;
   private lsn = 100;
   private nextXid = 1_000;
   private sent = 0;
@@ -107,6 +108,7 @@ function readerOf(primary: FakePrimary): Reader {
     stream,
     clock: { nowMs: () => performance.now() },
     proofEveryMs: 200,
+    isPrimary: () => primary.isPrimary,
     wrote: (relations) => {
       expect(relations === undefined || relations.has(table)).toBe(true);
       primary.wrote();
@@ -170,6 +172,15 @@ test('a publication that has changed proves nothing any more', async () => {
   const sinceMs = performance.now();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(await failed).toBeInstanceOf(PublicationChanged);
+  expect(primary.proofs.every((atMs) => atMs <= sinceMs)).toBe(true);
+});
+
+test('a server that is not the primary any more proves nothing', async () => {
+  const { primary, failed } = await reading();
+  primary.isPrimary = false;
+  const sinceMs = performance.now();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(String(await failed)).toMatch(/another server is the primary/);
   expect(primary.proofs.every((atMs) => atMs <= sinceMs)).toBe(true);
 });
 
