@@ -170,7 +170,7 @@ export const mutants: readonly Mutant[] = [
     rule: 6,
     name: 'answers live for ever',
     changes: [
-      { file: 'cache/cache.js', from: 'now - filledAtMs < ttlMs &&', to: 'true &&' },
+      { file: 'cache/store.js', from: '&& nowMs - filledAtMs < ttlMs', to: '' },
       { file: 'cache/fills.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
     ],
   },
