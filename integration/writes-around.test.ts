@@ -50,17 +50,19 @@ const setUp = `
   CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL);
   INSERT INTO counter VALUES (1, 0);`;
 
+/** With a primary, a replica, and the tables. */
+async function startShop(): Promise<Cluster> {
+  const started = await startCluster({ replicas: 1 });
+  await started.query(`CREATE DATABASE ${database}`);
+  const grants = `GRANT CREATE ON DATABASE ${database} TO ${users.monitor}; GRANT ALL ON SCHEMA public TO ${users.app}`;
+  await started.query(grants, { database });
+  await started.query(setUp, { database });
+  await started.waitForReplicas();
+  return started;
+}
+
 beforeAll(async () => {
-  cluster = await startCluster({ replicas: 1 });
-  await cluster.query(`CREATE DATABASE ${database}`);
-  await cluster.query(
-    `GRANT CREATE ON DATABASE ${database} TO ${users.monitor}; GRANT ALL ON SCHEMA public TO ${users.app}`,
-    {
-      database,
-    },
-  );
-  await cluster.query(setUp, { database });
-  await cluster.waitForReplicas();
+  cluster = await startShop();
 });
 afterEach(async () => {
   await closeClients();
@@ -70,18 +72,18 @@ afterAll(() => cluster.stop());
 
 const around = (sql: string): Promise<unknown> => cluster.query(sql, { database });
 
+function configOf(of: Cluster, { cache = {}, ...rest }: WeirConfig = {}): WeirConfig {
+  const more = {
+    // Only a word of the server makes an answer new.
+    cache: { enabled: true, ttl: '1h', out_of_band_writes: 'logical-replication', ...(cache as object) },
+    auth: { user: users.monitor },
+    ...rest,
+  };
+  return weirConfig(of, { database, serverUser: null }, more);
+}
+
 async function start(workers = 1, more: WeirConfig = {}): Promise<void> {
-  const { cache = {}, ...rest } = more;
-  const config = weirConfig(
-    cluster,
-    { database, serverUser: null },
-    {
-      // Only a word of the server makes an answer new.
-      cache: { enabled: true, ttl: '1h', out_of_band_writes: 'logical-replication', ...(cache as object) },
-      auth: { user: users.monitor },
-      ...rest,
-    },
-  );
+  const config = configOf(cluster, more);
   weir = workers > 1 ? await startWorkers(workers, config) : await startWeir(config);
 }
 
@@ -380,26 +382,9 @@ describe('what cannot be seen is not cached', () => {
 });
 
 test('after a failover, the new primary tells', async () => {
-  const own = await startCluster({ replicas: 1 });
+  const own = await startShop();
   try {
-    await own.query(`CREATE DATABASE ${database}`);
-    await own.query(
-      `GRANT CREATE ON DATABASE ${database} TO ${users.monitor}; GRANT ALL ON SCHEMA public TO ${users.app}`,
-      {
-        database,
-      },
-    );
-    await own.query(setUp, { database });
-    await own.waitForReplicas();
-    const config = weirConfig(
-      own,
-      { database, serverUser: null },
-      {
-        cache: { enabled: true, ttl: '1h', out_of_band_writes: 'logical-replication' },
-        auth: { user: users.monitor },
-      },
-    );
-    weir = await startWeir(config);
+    weir = await startWeir(configOf(own));
     const client = await connect();
     await cached(client, sql);
     const [next] = own.replicas;

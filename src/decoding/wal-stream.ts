@@ -3,6 +3,7 @@
  * so that it never holds WAL back for a Weir that is gone. Source: PostgreSQL manual, "Streaming Replication Protocol". Made by
  * reader.ts.
  */
+import { StatementError } from '../backend/auth-query-connection.ts';
 import type { ServerLink } from '../backend/login.ts';
 import { Backend, Frontend, describeType } from '../protocol/codes.ts';
 import { ProtocolError, readDataRow, readErrorFields } from '../protocol/read.ts';
@@ -17,17 +18,6 @@ export interface WalStreamEvents {
   reached(position: number): void;
   /** The connection is gone, or of no use: nothing more comes. Called once. */
   lost(why: string): void;
-}
-
-/** The server has refused a command. */
-export class RefusedByServer extends Error {
-  readonly sqlstate: string;
-
-  constructor(sqlstate: string, message: string) {
-    super(message);
-    this.name = 'RefusedByServer';
-    this.sqlstate = sqlstate;
-  }
 }
 
 /** More of a message is not looked at. A TRUNCATE of 16,000 tables fits in. */
@@ -79,13 +69,13 @@ export class WalStream {
 
   /**
    * Makes the slot. Waits for the end of all transactions that are running: what they have written may not be in the stream.
-   * @param slot its name: lower-case letters, digits and underscores. Rejects with RefusedByServer.
+   * @param slot its name: lower-case letters, digits and underscores. Rejects with StatementError.
    */
   async createSlot(slot: string): Promise<void> {
     await this.run(`CREATE_REPLICATION_SLOT ${slot} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`);
   }
 
-  /** From now on, commits are reported. Rejects with RefusedByServer. */
+  /** From now on, commits are reported. Rejects with StatementError. */
   async start(slot: string, publication: string): Promise<void> {
     const name = `"${publication.replaceAll('"', '""')}"`.replaceAll("'", "''");
     await this.run(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${name}')`);
@@ -143,7 +133,7 @@ export class WalStream {
         return this.finish()?.done();
       case Backend.ErrorResponse: {
         const fields = readErrorFields(body, 0, body.length);
-        const error = new RefusedByServer(fields.get('C') ?? '', fields.get('M') ?? 'unknown error');
+        const error = new StatementError(fields.get('C') ?? '', fields.get('M') ?? 'unknown error');
         this.finish()?.failed(error);
         if (this.isStreaming) this.end(error.message);
         return;
