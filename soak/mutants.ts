@@ -67,7 +67,7 @@ const inTransactions = (what: string): Change[] => [
       const { cache } = session.services;
       const { seen } = session.concerns.freshness;
       const { ticker } = session.database.topology;
-      const found = cache.lookup(cacheKey(session, request), cacheTags(request), cacheTtlMs(session, request), seen, ticker);
+      const found = cache.lookup(cacheKey(session, request), cacheTags(session, request), cacheTtlMs(session, request), seen, ticker);
       ${what}
     }`,
   },
