@@ -272,8 +272,7 @@ export class Reception {
 
   /** What a client is told that is not let in. */
   private wordsFor(error: WeirError): ClientWords {
-    const { as, type } = this.parts.config().auth;
-    return as === 'pgbouncer' ? inPgbouncerWords(error, type === 'scram-sha-256') : error;
+    return this.parts.config().auth.as === 'pgbouncer' ? inPgbouncerWords(error) : error;
   }
 
   private endWith(client: LoggedInClient, said: ClientWords): void {

@@ -48,15 +48,14 @@ export interface ServicesOptions {
 }
 
 /** Without limits, as in PgBouncer: fail2ban counts these lines. */
-function connectionLog(current: Current, logs: Logs): ConnectionLog {
-  const isScram = (): boolean => current.config.auth.type === 'scram-sha-256';
-  return new PgbouncerConnectionLog(logs.whole, isScram, systemClock.nowMs);
+function connectionLog(logs: Logs): ConnectionLog {
+  return new PgbouncerConnectionLog(logs.whole, systemClock.nowMs);
 }
 
 export function createServices(options: ServicesOptions): AppServices {
   const { current, logs, classifier, cache, worker } = options;
   const { routing, cache: settings, log } = current.config;
-  const connections = log.format === 'pgbouncer' ? connectionLog(current, logs) : undefined;
+  const connections = log.format === 'pgbouncer' ? connectionLog(logs) : undefined;
   const functionCall = classifier.classify(Buffer.from('CALL function_call()'));
   const statements = new Statements({
     settings: current.config.statements,

@@ -12,6 +12,18 @@ export function wrongPassword(user: string, why: string): AuthOutcome {
   return { isOk: false, error: new WeirError('authentication_failed', { user }), why };
 }
 
+/** A wrong password of a log-in by SCRAM. For Weir's own words the same error; PgBouncer has other words (connection-log.ts). */
+export class WrongScramPassword extends WeirError {
+  constructor(user: string) {
+    super('authentication_failed', { user });
+  }
+}
+
+/** `why` goes to the log only. */
+export function wrongScramPassword(user: string, why: string): AuthOutcome {
+  return { isOk: false, error: new WrongScramPassword(user), why };
+}
+
 export function noCertificate(user: string, why: string): AuthOutcome {
   return { isOk: false, error: new WeirError('certificate_failed', { user }), why };
 }

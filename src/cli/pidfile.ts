@@ -3,6 +3,7 @@
  * that lives is not taken, and one that was left behind is replaced. Called by serve.ts.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { whyUnwritable } from './unwritable.ts';
 
 /** Of the process that has the file, if it lives. */
 export function ownerOfPidfile(file: string): number | undefined {
@@ -33,7 +34,7 @@ export function takePidfile(file: string | undefined): () => void {
     rmSync(file, { force: true });
     writeFileSync(file, text, { flag: 'wx', mode: 0o644 });
   } catch (error) {
-    throw new Error(`pidfile ${file}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`pidfile ${file}: ${whyUnwritable(file, error)}`, { cause: error });
   }
   return () => {
     try {

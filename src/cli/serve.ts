@@ -22,6 +22,7 @@ import { untilEnded, type Serving } from './signals.ts';
 import { becomeUser } from './unix-user.ts';
 import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
 import { type Arguments, type OptionSpec, type Verb, textOf, textsOf } from './arguments.ts';
+import { whyUnwritable } from './unwritable.ts';
 
 export type { CreateServedApp, ProcessEvents, ServeDeps, ServedApp } from './served-app.ts';
 
@@ -180,7 +181,7 @@ export async function serve(args: Arguments, io: CliIo, served: Served): Promise
  */
 function prepareProcess({ user, log, pidfile, unixSocketDir, listen }: Config, args: Arguments): () => void {
   becomeUser(user);
-  if (log.file !== undefined) closeSync(openSync(log.file, 'a'));
+  if (log.file !== undefined) tryLogFile(log.file);
   const socket = unixSocketDir === undefined ? undefined : `${unixSocketDir}/.s.PGSQL.${listen.port}.lock`;
   const other = [pidfile, socket].map((file) => (file === undefined ? undefined : ownerOfPidfile(file)));
   const pid = other.find((each) => each !== undefined && each !== process.pid);
@@ -191,6 +192,15 @@ function prepareProcess({ user, log, pidfile, unixSocketDir, listen }: Config, a
     );
   }
   return takePidfile(pidfile);
+}
+
+/** Before anything starts, so that the mistake is told on the terminal. */
+function tryLogFile(file: string): void {
+  try {
+    closeSync(openSync(file, 'a'));
+  } catch (error) {
+    throw new Error(`log.file (logfile) ${file}: ${whyUnwritable(file, error)}`, { cause: error });
+  }
 }
 
 /** So that they are in the log file, too. */

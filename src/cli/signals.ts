@@ -130,7 +130,9 @@ class Ending {
   }
 
   private say(signal: string, what: string): void {
-    this.serving.io.err(`weir: ${signal}: ${what}\n`);
+    const { app, io } = this.serving;
+    io.err(`weir: ${signal}: ${what}\n`);
+    app.log?.('info', 'signal', `${signal}: ${what}`);
   }
 }
 
@@ -167,13 +169,21 @@ async function reload(serving: Serving): Promise<void> {
   }
 }
 
+/** In the background nobody reads standard error: what went wrong must be in the log, too. */
+function noteReload(app: ServedApp, what: string): void {
+  app.log?.('warn', 'reload', `SIGHUP: ${what}`);
+}
+
 /** Resolves to the outcome in a few words. */
 async function reloadConfiguration({ app, reloadConfig, io }: Serving): Promise<string> {
   const { result, users } = reloadConfig();
   for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
   if ('problems' in result) {
     io.err('weir: reload: nothing was changed, because of:\n');
-    for (const problem of result.problems) io.err(`${problem}\n`);
+    for (const problem of result.problems) {
+      io.err(`${problem}\n`);
+      noteReload(app, `nothing was changed: ${problem}`);
+    }
     return `reload changed nothing: ${result.problems[0] ?? ''}`;
   }
   let diff: ConfigDiff;
@@ -182,6 +192,7 @@ async function reloadConfiguration({ app, reloadConfig, io }: Serving): Promise<
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
     io.err(`weir: reload: ${error.message}\n`);
+    noteReload(app, error.message);
     return `reload: ${error.message}`;
   }
   const { reloadable, notReloadable } = diff;
@@ -190,7 +201,9 @@ async function reloadConfiguration({ app, reloadConfig, io }: Serving): Promise<
   io.err(`weir: reload: ${changed}\n`);
   for (const what of ['a restart', 'a new start of Weir'] as const) {
     const keys = notReloadable.filter((key) => whatChanges(key) === what);
-    if (keys.length > 0) io.err(`weir: reload: needs ${what}: ${keys.join(', ')}\n`);
+    if (keys.length === 0) continue;
+    io.err(`weir: reload: needs ${what}: ${keys.join(', ')}\n`);
+    noteReload(app, `needs ${what}: ${keys.join(', ')}`);
   }
   return `reload: ${changed}`;
 }

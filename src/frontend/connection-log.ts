@@ -3,6 +3,7 @@
  * PgBouncer's wording, on which fail2ban and scripts rely. Made by the app; login.ts and sessions tell it what happens.
  */
 import type { Socket } from 'node:net';
+import { WrongScramPassword } from '../auth/outcome.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import { addressOf } from './logins.ts';
@@ -36,16 +37,14 @@ export const connectionEvent = 'connection';
 
 export class PgbouncerConnectionLog implements ConnectionLog {
   private readonly log: Log;
-  private readonly isScram: () => boolean;
   private readonly nowMs: () => number;
   /** By address and port: each is one connection at a time. */
   private readonly open = new Map<string, Open>();
   private readonly known = new WeakMap<Socket, Open>();
   private lastId = 0;
 
-  constructor(log: Log, isScram: () => boolean, nowMs: () => number) {
+  constructor(log: Log, nowMs: () => number) {
     this.log = log;
-    this.isScram = isScram;
     this.nowMs = nowMs;
   }
 
@@ -89,7 +88,7 @@ export class PgbouncerConnectionLog implements ConnectionLog {
   }
 
   private failed(entry: Open, error: WeirError): void {
-    const words = pgbouncerWords(error, this.isScram());
+    const words = pgbouncerWords(error);
     this.closing(entry, words);
     this.say('warn', `${entry.name} pooler error: ${words}`);
   }
@@ -109,13 +108,16 @@ const keyOf = (host: string, port: number): string => `${host} ${port}`;
 const plain = (name: string): string => name.replaceAll(/[\s\u0000-\u001f\u007f]/g, '?').slice(0, 63);
 
 /** The words that PgBouncer has for an error of Weir; for the others, Weir's own. */
-export function pgbouncerWords(error: WeirError, isScram: boolean): string {
+export function pgbouncerWords(error: WeirError): string {
   const name = /"([^"]*)"/.exec(error.message)?.[1] ?? '';
   switch (error.errorName) {
     case 'authentication_failed':
-      return isScram ? 'SASL authentication failed' : 'password authentication failed';
+      return error instanceof WrongScramPassword ? 'SASL authentication failed' : 'password authentication failed';
     case 'auth_query_failed':
       return 'bouncer config error';
+    case 'hba_no_entry':
+    case 'hba_rejects':
+      return 'login rejected';
     case 'no_such_database':
       return `no such database: ${plain(name)}`;
     case 'database_disabled':

@@ -8,9 +8,9 @@ import { pgbouncerWords } from './connection-log.ts';
 export type ClientWords = Omit<ErrorFields, 'severity'>;
 
 /** Scripts compare the message. The SQLSTATE is Weir's, and what Weir says is the DETAIL. */
-export function inPgbouncerWords(error: WeirError, isScram: boolean): ClientWords {
+export function inPgbouncerWords(error: WeirError): ClientWords {
   const { sqlstate, message, detail, hint } = error;
-  const words = pgbouncerWords(error, isScram);
+  const words = pgbouncerWords(error);
   if (words === message) return { sqlstate, message, detail, hint };
   return { sqlstate, message: words, detail: detail === undefined ? message : `${message}. ${detail}`, hint };
 }

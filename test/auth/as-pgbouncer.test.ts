@@ -1,6 +1,8 @@
 /** auth.as: pgbouncer. Fails if trust lets in somebody whom nobody knows, or if the client is not told what PgBouncer tells it. */
 import { describe, expect, it } from 'vitest';
 import { createAuthenticator, type AuthOptions } from '../../src/auth/authenticator.ts';
+import { parseRules } from '../../src/auth/hba/rules.ts';
+import { fieldsOf } from '../../src/auth/hba/tokens.ts';
 import type { AuthOutcome, Exchange } from '../../src/auth/types.ts';
 import { WeirError } from '../../src/errors/errors.ts';
 import { inPgbouncerWords } from '../../src/frontend/pgbouncer-words.ts';
@@ -79,17 +81,66 @@ describe('an unknown user', () => {
 
 it('words are those of PgBouncer, and DETAIL is what Weir says', () => {
   const error = new WeirError('no_such_database', { database: 'gone' });
-  expect(inPgbouncerWords(error, false)).toEqual({
+  expect(inPgbouncerWords(error)).toEqual({
     ...{ sqlstate: '3D000', message: 'no such database: gone' },
     ...{ detail: 'database "gone" is not configured in Weir', hint: error.hint },
   });
-  const failed = new WeirError('authentication_failed', { user: 'ann' });
-  expect(inPgbouncerWords(failed, true).message).toBe('SASL authentication failed');
-  expect(inPgbouncerWords(new WeirError('auth_query_failed', { user: 'ann' }), true).message).toBe(
-    'bouncer config error',
-  );
+  expect(inPgbouncerWords(new WeirError('auth_query_failed', { user: 'ann' })).message).toBe('bouncer config error');
   const same = new WeirError('no_such_user');
-  expect(inPgbouncerWords(same, false)).toEqual({
+  expect(inPgbouncerWords(same)).toEqual({
     ...{ sqlstate: '28P01', message: 'no such user', detail: undefined, hint: same.hint },
   });
+});
+
+/** What a client with the wrong password is told, if it goes through SCRAM when it is asked to. */
+async function wordsOf(options: Partial<AuthOptions>): Promise<string> {
+  const sent: Buffer[] = [];
+  const answers = {
+    first: (): Buffer => {
+      const data = Buffer.from('n,,n=,r=abc');
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(data.length);
+      return Buffer.concat([Buffer.from('SCRAM-SHA-256\0'), length, data]);
+    },
+    final: (): Buffer => {
+      const nonce = /r=([^,]*)/.exec(sent.at(-1)?.toString('latin1') ?? '')?.[1] ?? '';
+      return Buffer.from(`c=biws,r=${nonce},p=${Buffer.alloc(32).toString('base64')}`);
+    },
+  };
+  const outcome = await createAuthenticator({ type: 'md5', users: () => undefined, ...options }).authenticate({
+    ...{ user: 'ann', database: 'shop', databaseNames: ['shop'], replication: undefined, hasTls: false },
+    ...{ remoteAddress: '127.0.0.1', certificate: undefined, channelBinding: () => undefined },
+    send: (message) => void sent.push(message),
+    receive: () => {
+      const asked = sent.at(-1)?.readInt32BE(5);
+      return Promise.resolve(asked === 10 ? answers.first() : asked === 11 ? answers.final() : Buffer.from('no\0'));
+    },
+  });
+  return outcome.isOk ? 'ok' : inPgbouncerWords(outcome.error).message;
+}
+
+const scramSecret = `SCRAM-SHA-256$4096:${Buffer.alloc(16).toString('base64')}$${Buffer.alloc(32, 1).toString('base64')}:${Buffer.alloc(32, 2).toString('base64')}`;
+const hba = (line: string): Partial<AuthOptions> => {
+  const fields = fieldsOf(line);
+  if ('problem' in fields) throw new Error(fields.problem);
+  const rules = parseRules([{ place: 'hba.conf:1', fields: fields.fields }], []);
+  return { type: 'hba', access: { rules, maps: new Map(), warnings: [] } };
+};
+
+describe('a wrong password', () => {
+  it('is told as PgBouncer does by the way that the log-in went, whatever auth.type is', async () => {
+    const users = (): string => scramSecret;
+    expect(await wordsOf({ type: 'scram-sha-256', users })).toBe('SASL authentication failed');
+    expect(await wordsOf({ type: 'md5', users })).toBe('SASL authentication failed');
+    expect(await wordsOf({ ...hba('host all all all scram-sha-256'), users })).toBe('SASL authentication failed');
+    expect(await wordsOf({ type: 'md5', users: () => 'plain' })).toBe('password authentication failed');
+    expect(await wordsOf({ ...hba('host all all all md5'), users: () => 'plain' })).toBe(
+      'password authentication failed',
+    );
+  });
+});
+
+it('a client that auth.hba_file does not let in is told so in one word of PgBouncer, by a line or without one', async () => {
+  expect(await wordsOf(hba('host all all all reject'))).toBe('login rejected');
+  expect(await wordsOf(hba('host other all all md5'))).toBe('login rejected');
 });

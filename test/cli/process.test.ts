@@ -38,7 +38,10 @@ describe('pidfile', () => {
     writeFileSync(file, '1\n');
     remove();
     expect(readFileSync(file, 'utf8')).toBe('1\n');
-    expect(() => takePidfile(join(dir, 'gone', 'weir.pid'))).toThrow('ENOENT');
+    expect(() => takePidfile(join(dir, 'gone', 'weir.pid'))).toThrow(
+      `pidfile ${join(dir, 'gone', 'weir.pid')}: the directory ${join(dir, 'gone')} does not exist`,
+    );
+    expect(() => takePidfile(dir)).toThrow(`pidfile ${dir}: it is a directory`);
     expect(takePidfile(undefined)).toBeInstanceOf(Function);
   });
 });

@@ -267,6 +267,31 @@ describe('weir serve', () => {
     await run;
   });
 
+  it('what a signal does, and what a reload does not, is in the log, which is all that there is in the background', async () => {
+    const { app, events, run } = await serving();
+    const lines: string[] = [];
+    (app as ServedApp).log = (level, event, message) => void lines.push(`${level} ${event} ${message}`);
+    const reloaded = async (text: string): Promise<string[]> => {
+      writeFileSync(file, text);
+      events.emit('SIGHUP', 'SIGHUP');
+      await turn();
+      return lines.splice(0);
+    };
+    const databases = 'databases: { shop: { primary: postgres://app:pw@db1/shop } }\n';
+    expect(await reloaded(`pool_mode: nonsense\n${databases}`)).toEqual([
+      expect.stringMatching(/^warn reload SIGHUP: nothing was changed: .*weir\.yaml:1: pool_mode: "nonsense"/),
+    ]);
+    expect(await reloaded(`listen: 127.0.0.1:7\n${databases}`)).toEqual([
+      'warn reload SIGHUP: needs a new start of Weir: listen',
+    ]);
+    app.refusal = new WeirError('console_refused', { what: 'nothing was changed: why' });
+    expect(await reloaded(databases)).toEqual(['warn reload SIGHUP: nothing was changed: why']);
+    events.emit('SIGTERM', 'SIGTERM');
+    expect(lines.splice(0)).toEqual(['info signal SIGTERM: draining; once more stops at once']);
+    app.finishDrain();
+    await run;
+  });
+
   it('a reload that the app refuses is said in words, and is no unexpected error', async () => {
     const { app, events, run, output } = await serving();
     app.refusal = new WeirError('console_refused', {
@@ -313,6 +338,16 @@ describe('weir serve', () => {
     expect(code).toBe(1);
     expect(err).toMatch(/users\.txt: line 1: .*\n.*users\.txt: line 2: /);
     expect(err).not.toContain('hunter2');
+  });
+
+  it('a log file that cannot be written is named, with the setting and the reason', async () => {
+    const log = join(dir, 'gone', 'weir.log');
+    writeFileSync(file, `log: { file: ${log} }\n${readFileSync(file, 'utf8')}`);
+    const { code, err } = await runInMemory(['serve', '--config', file]);
+    expect(code).toBe(1);
+    expect(err).toContain(
+      `cannot start: log.file (logfile) ${log}: the directory ${join(dir, 'gone')} does not exist\n`,
+    );
   });
 
   it('a port that is taken is said in words', async () => {

@@ -51,7 +51,7 @@ describe('start-up', () => {
   it('tells a client that is not let in what it is asked to tell', async () => {
     const { dial } = await open({
       findDatabase: () => 'unknown',
-      wordsFor: (error) => inPgbouncerWords(error, false),
+      wordsFor: (error) => inPgbouncerWords(error),
     });
     expect(await (await dial()).startup(ann).refusal()).toMatchObject({
       message: 'no such database: shop',

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { expect, it } from 'vitest';
+import { WrongScramPassword } from '../../src/auth/outcome.ts';
 import { WeirError } from '../../src/errors/errors.ts';
 import { PgbouncerConnectionLog, pgbouncerWords } from '../../src/frontend/connection-log.ts';
 
@@ -12,11 +13,7 @@ function bench(): { readonly connections: PgbouncerConnectionLog; readonly lines
   const lines: string[] = [];
   let nowMs = 0;
   const log = (level: string, _event: string, message: string): void => void lines.push(`${level} ${message}`);
-  const connections = new PgbouncerConnectionLog(
-    log,
-    () => true,
-    () => nowMs,
-  );
+  const connections = new PgbouncerConnectionLog(log, () => nowMs);
   return { connections, lines, pass: (ms) => void (nowMs += ms) };
 }
 
@@ -54,7 +51,7 @@ it('has a refused log-in, of who has said his name and of who has not', () => {
   const { connections, lines } = bench();
   const socket = socketAt('10.0.0.9', 2);
   connections.attempt(socket, named);
-  connections.refused(socket, new WeirError('authentication_failed', { user: 'app' }), named);
+  connections.refused(socket, new WrongScramPassword('app'), named);
   socket.emit('close');
   const nobody = { hasTls: false, isLocal: true };
   connections.refused(socketAt('', 0), new WeirError('login_timeout', { seconds: 60 }), nobody);
@@ -73,11 +70,9 @@ it('keeps a line one line, and a name one word', () => {
   expect(lines[0]).not.toContain('\n');
   expect(lines[0]).not.toMatch(/closing because: /);
   expect(lines[0]).toContain('db=a?b user=x@1.2.3.4:5?closing?because:');
-  expect(pgbouncerWords(new WeirError('no_such_database', { database: 'a b\n' }), false)).toBe(
-    'no such database: a?b?',
-  );
-  expect(pgbouncerWords(new WeirError('authentication_failed', { user: 'app' }), false)).toBe(
+  expect(pgbouncerWords(new WeirError('no_such_database', { database: 'a b\n' }))).toBe('no such database: a?b?');
+  expect(pgbouncerWords(new WeirError('authentication_failed', { user: 'app' }))).toBe(
     'password authentication failed',
   );
-  expect(pgbouncerWords(new WeirError('memory_wait'), false)).toBe(new WeirError('memory_wait').message);
+  expect(pgbouncerWords(new WeirError('memory_wait'))).toBe(new WeirError('memory_wait').message);
 });

@@ -7,7 +7,7 @@ import { AuthCode } from '../../protocol/codes.ts';
 import { ProtocolError, endOfString } from '../../protocol/read.ts';
 import { authentication, strings } from '../../protocol/write.ts';
 import { OverloadedError } from '../keys.ts';
-import { accepted, tooMany, wrongPassword } from '../outcome.ts';
+import { accepted, tooMany, wrongScramPassword } from '../outcome.ts';
 import { hmac, newNonce, scramMechanism, scramPlusMechanism } from '../scram.ts';
 import type { ClientFirst, ScramVerifier } from '../scram-server.ts';
 import { checkProof, readClientFinal, readClientFirst, serverFinal, serverFirst } from '../scram-server.ts';
@@ -99,8 +99,8 @@ export const scram: AuthMethod = async (exchange, context) => {
   const final = readClientFinal(await exchange.receive(), first, nonce);
   const authMessage = `${first.bare},${serverFirstText},${final.withoutProof}`;
   const clientKey = checkProof(challenge.verifier, authMessage, final.proof);
-  if (challenge.problem !== undefined) return wrongPassword(user, challenge.problem);
-  if (clientKey === undefined) return wrongPassword(user, 'wrong password');
+  if (challenge.problem !== undefined) return wrongScramPassword(user, challenge.problem);
+  if (clientKey === undefined) return wrongScramPassword(user, 'wrong password');
   exchange.send(
     authentication(AuthCode.SaslFinal, Buffer.from(serverFinal(challenge.verifier, authMessage), 'latin1')),
   );
