@@ -102,7 +102,6 @@ it('says what is wrong, what is asked, and what is left out', () => {
 it('a client cannot control the terminal', () => {
   const evil = frame({ 'SHOW CLIENTS': [client(1, 'app\u001b[2J\u202e', { application_name: '\u009bx\n' })] });
   const bytes = texts(initialState('clients', 2_000), 200, 24, evil).join('');
-  // eslint-disable-next-line no-control-regex
   expect(bytes).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
 });
 
